@@ -1,0 +1,65 @@
+"""Engines: something that turns a batch of images into task maps.
+
+    with open_engine(Path("model.onnx")) as engine:
+        maps = engine.infer(images)
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.errors import AvtarError
+from avtar_ros.model_card import ModelCard
+from avtar_ros.tasks import Maps
+
+
+class EngineError(AvtarError):
+    """A model file that cannot be run here."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run a model. `threads` 0 means one per core; `providers` empty means the best there are."""
+
+    threads: int = 0
+    providers: tuple[str, ...] = ()
+
+
+class Engine(AbstractContextManager["Engine"]):
+    """A loaded model. Use it from one thread at a time; it is warm once opened."""
+
+    card: ModelCard
+    description: str
+    """What it runs on, in words, for people."""
+
+    @abstractmethod
+    def infer(self, images: NDArray[np.uint8]) -> Maps:
+        """Task maps for RGB images (B, H, W, 3) of the card's size: {task: (B, H, W[, 3])}.
+
+        The arrays belong to the caller. Raises EngineError where the images have another shape or type.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what the engine holds; it cannot be used afterwards."""
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_engine(path: Path, options: EngineOptions | None = None) -> Engine:
+    """Load the model at `path` and warm it up; raises EngineError or CardError with what to do next."""
+    options = options or EngineOptions()
+    if not path.is_file():
+        raise EngineError(f"{path}: no such model file. Give the path of an .onnx file made by `avtar-train export`.")
+    if path.suffix == ".onnx":
+        from avtar_ros.engines.onnxruntime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(path, options)
+    raise EngineError(f"{path}: unknown kind of model {path.suffix!r}. Known: .onnx.")

@@ -1,0 +1,185 @@
+"""The model card: everything about a model that a user would otherwise have to type twice.
+
+It travels as JSON: in the ONNX file's `metadata_props` under `CARD_KEY`, and in an engine's sidecar.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from avtar_ros.errors import AvtarError
+from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
+
+CARD_KEY = "avtar_card"
+FORMAT = 1
+
+
+class CardError(AvtarError):
+    """A model card that is missing or does not say what it must."""
+
+
+@dataclass(frozen=True)
+class SemanticClass:
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class DepthRange:
+    """Metres the model can give, and the focal length (pixels, at the model's input width) it was trained for."""
+
+    min_m: float
+    max_m: float
+    focal_px: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model's tasks, inputs, classes, provenance and figures.
+
+    `affinity[s][t]` is the weight of task s in task t's embedding, in the order of `tasks`.
+    `metrics` holds measured figures under the keys of `avtar_ros.metrics` (for example "depth.rmse_m").
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    width: int
+    height: int
+    classes: tuple[SemanticClass, ...] = ()
+    depth: DepthRange | None = None
+    normals_frame: str = "optical"
+    affinity: tuple[tuple[float, ...], ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    training_data: str = ""
+    provenance: dict[str, str] = field(default_factory=dict)
+    licence: str = ""
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        _check_card(self)
+
+    @property
+    def task_records(self) -> tuple[Task, ...]:
+        return tuple(TASKS[name] for name in self.tasks)
+
+    def replace(self, **changes: Any) -> ModelCard:
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "model card") -> ModelCard:
+        """The card in `text`; raises CardError naming `where` and the field at fault."""
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise CardError(f"{where}: the model card is not JSON ({error}). Export the model again.") from error
+        try:
+            return _parse_card(raw)
+        except CardError as error:
+            raise CardError(f"{where}: {error}") from None
+
+
+def read_onnx_card(path: Path) -> ModelCard:
+    """The card inside an ONNX file; weights are not looked at. Needs the `onnx` package."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise CardError(f"{path}: no such file. Give the path of a model made by `avtar-train export`.")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except DecodeError as error:
+        raise CardError(f"{path}: not an ONNX file, or a damaged one ({error}). Copy or export it again.") from error
+    return card_from_metadata({prop.key: prop.value for prop in model.metadata_props}, str(path))
+
+
+def card_from_metadata(metadata: dict[str, str], where: str) -> ModelCard:
+    """The card in an ONNX model's metadata map."""
+    if CARD_KEY not in metadata:
+        raise CardError(
+            f"{where}: this ONNX file has no model card (metadata key {CARD_KEY!r}), so its tasks, classes and "
+            "depth range are unknown. Use a file made by `avtar-train export`."
+        )
+    return ModelCard.from_json(metadata[CARD_KEY], where)
+
+
+def _parse_card(raw: Any) -> ModelCard:
+    values = dict(_object(raw, "card", ModelCard))
+    values["tasks"] = tuple(_typed(name, str, "tasks") for name in _typed(values["tasks"], list, "tasks"))
+    values["classes"] = tuple(_parse_class(c, i) for i, c in enumerate(_typed(values.get("classes", []), list, "classes")))
+    if values.get("depth") is not None:
+        depth = _object(values["depth"], "depth", DepthRange)
+        values["depth"] = DepthRange(**{k: float(_typed(v, (int, float), f"depth.{k}")) for k, v in depth.items()})
+    values["affinity"] = tuple(
+        tuple(float(_typed(v, (int, float), "affinity")) for v in _typed(row, list, "affinity"))
+        for row in _typed(values.get("affinity", []), list, "affinity")
+    )
+    return ModelCard(**values)
+
+
+def _parse_class(raw: Any, index: int) -> SemanticClass:
+    where = f"classes[{index}]"
+    values = _object(raw, where, SemanticClass)
+    color = tuple(_typed(v, int, f"{where}.color") for v in _typed(values["color"], list, f"{where}.color"))
+    if len(color) != 3:
+        raise CardError(f"{where}.color must be three numbers, not {len(color)}.")
+    return SemanticClass(_typed(values["name"], str, f"{where}.name"), color)
+
+
+def _object(raw: Any, where: str, record: type) -> dict[str, Any]:
+    """`raw` as an object with exactly the fields of the data class `record`; those with defaults may lack."""
+    values: dict[str, Any] = _typed(raw, dict, where)
+    fields = dataclasses.fields(record)
+    unknown = values.keys() - {f.name for f in fields}
+    if unknown:
+        raise CardError(f"{where} has unknown fields: {', '.join(sorted(unknown))}.")
+    required = {f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING}
+    if missing := required - values.keys():
+        raise CardError(f"{where} lacks: {', '.join(sorted(missing))}.")
+    return values
+
+
+def _typed(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise CardError(f"{where} has the wrong type: {value!r}.")
+    return value
+
+
+def _check_card(card: ModelCard) -> None:
+    _check_types(card)
+    if card.format != FORMAT:
+        raise CardError(f"card format {card.format} is not {FORMAT}. Use the avtar_ros version that made the model.")
+    unknown = [name for name in card.tasks if name not in TASKS]
+    if unknown or not card.tasks or len(set(card.tasks)) != len(card.tasks):
+        raise CardError(f"tasks {list(card.tasks)}: each must be one of {', '.join(TASKS)}, once.")
+    if card.width < 1 or card.height < 1:
+        raise CardError(f"input size {card.width}x{card.height} must be positive.")
+    if (SEGMENTATION.name in card.tasks) != bool(card.classes) or len(card.classes) > 255:
+        raise CardError("classes must be given (1 to 255 of them) exactly when segmentation is a task.")
+    if any(not 0 <= v <= 255 for c in card.classes for v in c.color):
+        raise CardError("class colours must lie in 0..255.")
+    if (DEPTH.name in card.tasks) != (card.depth is not None):
+        raise CardError("depth must be given exactly when depth is a task.")
+    if card.depth is not None and not (0 < card.depth.min_m < card.depth.max_m and card.depth.focal_px > 0):
+        raise CardError(f"depth {card.depth}: needs 0 < min_m < max_m and focal_px > 0.")
+    if card.normals_frame != "optical":
+        raise CardError(f"normals_frame {card.normals_frame!r} is not known; only 'optical' is.")
+    if card.affinity and {len(card.tasks)} != {len(card.affinity), *map(len, card.affinity)}:
+        raise CardError(f"affinity must be {len(card.tasks)}x{len(card.tasks)}, one row and column a task.")
+
+
+def _check_types(card: ModelCard) -> None:
+    for name in ("name", "normals_frame", "training_data", "licence"):
+        _typed(getattr(card, name), str, name)
+    for name in ("width", "height", "format"):
+        _typed(getattr(card, name), int, name)
+    for key, figure in _typed(card.metrics, dict, "metrics").items():
+        _typed(figure, (int, float), f"metrics.{key}")
+    for key, text in _typed(card.provenance, dict, "provenance").items():
+        _typed(text, str, f"provenance.{key}")
