@@ -1,0 +1,85 @@
+"""What is installed, where, and what it needs: read by pip and by colcon alike."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "avtar_ros"
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """Pairs (destination, files) that put `folder` and all below it into share/avtar_ros."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return [(f"share/{NAME}/{path.parent.as_posix()}", [path.as_posix()]) for path in files]
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Segmentation, depth, surface normals and edges from every camera image.",
+    maintainer="avtar_ros maintainers",
+    maintainer_email="maintainers@users.noreply.r-seed-a451182a.example",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[f"{package}{deep}" for package in (NAME, "engine_build", "training") for deep in ("", ".*")]),
+    package_data={"": ["py.typed", "*.yaml", "*.html", "*.css", "*.js"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *(entry for folder in ("launch", "config", "rviz", "models") for entry in shared(folder)),
+    ],
+    zip_safe=True,
+    # For pip only. colcon installs no requirements and the commands it writes look up their entry point with
+    # importlib.metadata, which checks none: on a robot OpenCV, NumPy and PyYAML are the system's, from the
+    # rosdep keys of package.xml, and a missing opencv-python-headless is never noticed. Headless, because no
+    # window is ever opened and the other wheel brings a copy of Qt.
+    install_requires=[
+        "Jinja2>=3",
+        "PyYAML>=5.4",
+        "numpy>=1.23",
+        "opencv-python-headless>=4.5",
+        "rosbags>=0.10.9",
+        "rosbags-image>=0.10.3",
+        "tqdm>=4.57",
+    ],
+    extras_require={
+        "onnxruntime": ["onnxruntime>=1.17"],
+        # TensorRT itself comes with JetPack, or with NVIDIA's packages on a workstation.
+        "tensorrt": ["pycuda>=2024.1"],
+        # ROS 2 Kilted's client library and messages, for machines without a ROS installation.
+        "ros-wheels": ["ros-rclpy[fastrtps]==9.1.2", "ros-kilted-common-interfaces==5.5.1"],
+        "train": [
+            "accelerate>=1",
+            "kornia>=0.8",
+            "onnx>=1.16",
+            "onnxruntime>=1.17",
+            "onnxscript>=0.5",
+            "safetensors>=0.4",
+            "tensorboard>=2.16",
+            "torch>=2.9",
+            "transformers>=4.50",
+        ],
+        "fleet": ["fsspec>=2024.2", "ray[default]>=2.40"],
+        "test": [
+            "catkin-pkg>=1",
+            "colcon-common-extensions>=0.3",
+            "hypothesis>=6.100",
+            "mypy>=1.15",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.9",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "avtar-engine = engine_build.cli:main",
+            "avtar-replay = avtar_ros.replay.cli:main",
+            "avtar-train = training.cli:main",
+            "camera_source = avtar_ros.camera_source:main",
+            "multitask_node = avtar_ros.multitask_node:main",
+        ],
+    },
+)
