@@ -5,12 +5,13 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = "avtar_ros"
+PACKAGES = (NAME, "engine_build", "training")
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
     """Pairs (destination, files) that put `folder` and all below it into share/avtar_ros."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return [(f"share/{NAME}/{path.parent.as_posix()}", [path.as_posix()]) for path in files]
+    paths = (path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return [(f"share/{NAME}/{path.parent.as_posix()}", [path.as_posix()]) for path in sorted(paths)]
 
 
 setup(
@@ -21,7 +22,7 @@ setup(
     maintainer_email="maintainers@users.noreply.r-seed-a451182a.example",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=[f"{package}{deep}" for package in (NAME, "engine_build", "training") for deep in ("", ".*")]),
+    packages=find_packages(include=[f"{name}{below}" for name in PACKAGES for below in ("", ".*")]),
     package_data={"": ["py.typed", "*.yaml", "*.html", "*.css", "*.js"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
@@ -45,7 +46,8 @@ setup(
     extras_require={
         "onnxruntime": ["onnxruntime>=1.17"],
         # TensorRT itself comes with JetPack, or with NVIDIA's packages on a workstation.
-        "tensorrt": ["pycuda>=2024.1"],
+        # Every engine is compared with its ONNX file, hence the other two.
+        "tensorrt": ["onnx>=1.16", "onnxruntime>=1.17", "pycuda>=2024.1"],
         # ROS 2 Kilted's client library and messages, for machines without a ROS installation.
         "ros-wheels": ["ros-rclpy[fastrtps]==9.1.2", "ros-kilted-common-interfaces==5.5.1"],
         "train": [

@@ -1,0 +1,95 @@
+"""Who may know whom: the arrows of import between the packages, and where heavy libraries are named."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("avtar_ros", "engine_build", "training")
+
+LEARNING = {"accelerate", "kornia", "ray", "safetensors", "tensorboard", "torch", "transformers"}
+ROS = {"ament_index_python", "builtin_interfaces", "diagnostic_msgs", "lifecycle_msgs", "rcl_interfaces"}
+ROS |= {"rclpy", "rosgraph_msgs", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs"}
+NVIDIA = {"cuda", "pycuda", "tensorrt", "tensorrt_bindings"}
+
+FORBIDDEN = {
+    "avtar_ros": LEARNING | {"engine_build", "training"},
+    "engine_build": LEARNING | ROS | {"training"},
+    "training": ROS | NVIDIA | {"engine_build"},
+}
+NODES = ("avtar_ros/camera_source.py", "avtar_ros/multitask_node.py")
+CUDA = ("avtar_ros/engines/tensorrt.py",)
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Top-level names imported anywhere in a file, also inside functions, and the line of each."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.partition(".")[0], node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module).partition(".")[0], node.lineno
+
+
+def uses(paths: list[Path], names: set[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in paths
+        for name, line in imported(path)
+        if name in names
+    ]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_it_may_know(package: str) -> None:
+    assert sources(package)
+    assert uses(sources(package), FORBIDDEN[package]) == []
+
+
+def test_ros_is_imported_by_the_nodes_alone() -> None:
+    others = [path for path in sources("avtar_ros") if path.relative_to(ROOT).as_posix() not in NODES]
+    assert uses(others, ROS) == []
+
+
+def test_cuda_and_tensorrt_are_imported_by_one_file_of_the_robot_side() -> None:
+    others = [path for path in sources("avtar_ros") if path.relative_to(ROOT).as_posix() not in CUDA]
+    assert uses(others, NVIDIA) == []
+
+
+def loaded_by(modules: list[str], without: set[str] = frozenset()) -> set[str]:
+    """Top-level modules in memory after importing `modules` in a new Python where `without` cannot be had."""
+    script = (
+        "import importlib, json, sys\n"
+        "modules, without = json.loads(sys.argv[1])\n"
+        "sys.modules.update(dict.fromkeys(without))\n"
+        "for module in modules: importlib.import_module(module)\n"
+        "print(json.dumps([name for name, module in sys.modules.items() if module is not None]))\n"
+    )
+    command = [sys.executable, "-c", script, json.dumps([modules, sorted(without)])]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return {name.partition(".")[0] for name in json.loads(run.stdout)}
+
+
+def test_importing_avtar_ros_loads_nothing_beyond_the_standard_library() -> None:
+    always_there = loaded_by([])
+    assert loaded_by(["avtar_ros"]) - always_there - sys.stdlib_module_names == {"avtar_ros"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_import_where_the_heavy_libraries_of_others_are_absent(package: str) -> None:
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sources(package)
+        if path.relative_to(ROOT).as_posix() not in (*NODES, *CUDA) and path.name != "__main__.py"
+    ]
+    learned = set() if package == "training" else LEARNING | {"onnx", "onnxruntime"}
+    loaded_by(modules, without=ROS | NVIDIA | {"ray"} | learned)
