@@ -1,0 +1,26 @@
+"""Files that ship beside the code: launch files, configuration, the RViz layout, the demo model."""
+
+from pathlib import Path
+
+from avtar_ros.errors import AvtarError
+
+
+def find_resource(name: str, beside: Path = Path(__file__)) -> Path:
+    """The shipped file or folder `name`, such as "models/avtar-demo.onnx".
+
+    It is looked for with the code that runs, so two installations never mix: in the checkout, or else in
+    `share/avtar_ros` of the prefix that holds the module `beside`, whether pip's, colcon's or a distribution's.
+    Raises AvtarError where it is not.
+    """
+    package = beside.resolve().parent
+    if (package.parent / "package.xml").is_file():
+        roots = [package.parent]
+    else:
+        roots = [folder / "share" / "avtar_ros" for folder in package.parents]
+    for root in roots:
+        if (root / name).exists():
+            return root / name
+    raise AvtarError(
+        f"{name}, which ships with avtar_ros, is missing beside the code in {package}. "
+        "Install the package again, or build it again with colcon."
+    )
