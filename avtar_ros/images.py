@@ -1,0 +1,220 @@
+"""ROS image messages to arrays and back, by duck typing: rclpy's and the bag reader's messages alike.
+
+A message is anything with the fields of sensor_msgs/Image (height, width, encoding, is_bigendian, step, data)
+or of sensor_msgs/CompressedImage (format, data). Every fault in a message raises ImageError.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.errors import AvtarError
+
+RgbImage = NDArray[np.uint8]
+
+
+class ImageError(AvtarError):
+    """An image message that cannot be made sense of."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an encoding lies in memory, and how OpenCV makes RGB of it.
+
+    `rows_per_2` counts the rows of data for two rows of image (planar 4:2:0 has three); sizes must be multiples
+    of `even_width` and `even_height`.
+    """
+
+    dtype: str
+    channels: int
+    to_rgb: int | None
+    rows_per_2: int = 2
+    even_width: int = 1
+    even_height: int = 1
+
+
+# OpenCV names a Bayer pattern after its second row, ROS after its first: rggb there is BG here.
+_BAYER = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
+_COLORS = {"rgb": (3, None), "bgr": (3, cv2.COLOR_BGR2RGB), "rgba": (4, cv2.COLOR_RGBA2RGB),
+           "bgra": (4, cv2.COLOR_BGRA2RGB), "mono": (1, cv2.COLOR_GRAY2RGB)}
+_UYVY = Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY, even_width=2)
+_YUY2 = Layout("u1", 2, cv2.COLOR_YUV2RGB_YUY2, even_width=2)
+
+COLOR_LAYOUTS: dict[str, Layout] = {
+    **{f"{name}{8 * size}": Layout(f"u{size}", *how) for name, how in _COLORS.items() for size in (1, 2)},
+    **{f"bayer_{name}{8 * size}": Layout(f"u{size}", 1, code, even_width=2, even_height=2)
+       for name, code in _BAYER.items() for size in (1, 2)},
+    "8UC1": Layout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "8UC3": Layout("u1", 3, cv2.COLOR_BGR2RGB),
+    "8UC4": Layout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "uyvy": _UYVY,
+    "yuv422": _UYVY,
+    "yuyv": _YUY2,
+    "yuv422_yuy2": _YUY2,
+    "nv12": Layout("u1", 1, cv2.COLOR_YUV2RGB_NV12, rows_per_2=3, even_width=2, even_height=2),
+    "nv21": Layout("u1", 1, cv2.COLOR_YUV2RGB_NV21, rows_per_2=3, even_width=2, even_height=2),
+}
+DEPTH_LAYOUTS: dict[str, Layout] = {
+    "16UC1": Layout("u2", 1, None),
+    "mono16": Layout("u2", 1, None),
+    "32FC1": Layout("f4", 1, None),
+}
+_GIVE_COLOR = "Give a camera's colour topic."
+_COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")
+
+
+def to_rgb(message: Any) -> RgbImage:
+    """The image in a colour or grey message as RGB (H, W, 3) uint8; 16 bits are scaled to 8.
+
+    Where the message already is rgb8 the result is a view of its data. Raises ImageError.
+    """
+    if is_compressed(message):
+        return _decode_color(message)
+    if message.encoding in DEPTH_LAYOUTS.keys() - COLOR_LAYOUTS.keys():
+        raise ImageError(f"encoding {message.encoding!r} holds measurements, not colours. {_GIVE_COLOR}")
+    layout, array = _pixels(message, COLOR_LAYOUTS)
+    return _convert(array, layout.to_rgb)
+
+
+def depth_metres(message: Any) -> NDArray[np.float32]:
+    """The depth image in a message as (H, W) float32 metres, NaN where unknown.
+
+    Takes 16UC1 (millimetres; 0 and 65535 unknown), 32FC1 (metres) and both compressed by compressedDepth.
+    Raises ImageError.
+    """
+    if is_compressed(message):
+        return _decode_depth(message)
+    _, array = _pixels(message, DEPTH_LAYOUTS)
+    return _metres(array)
+
+
+def is_compressed(message: Any) -> bool:
+    return hasattr(message, "format")
+
+
+@dataclass(frozen=True)
+class ImageFields:
+    """What sensor_msgs/Image wants besides its header; `data` is flat, a view of the array it came from."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: NDArray[np.uint8]
+
+
+def to_message_fields(array: NDArray[Any], encoding: str) -> ImageFields:
+    """The fields of an Image message for a (H, W) or (H, W, channels) array of the type that `encoding` names."""
+    array = np.ascontiguousarray(array)
+    height, width = array.shape[:2]
+    data = array.reshape(-1).view(np.uint8)
+    return ImageFields(height, width, encoding, int(sys.byteorder == "big"), data.size // height, data)
+
+
+def _pixels(message: Any, layouts: dict[str, Layout]) -> tuple[Layout, NDArray[Any]]:
+    """The message's pixels, (rows, width) or (rows, width, channels): a view where the byte order is ours."""
+    width, height, encoding, step = message.width, message.height, message.encoding, message.step
+    layout = layouts.get(encoding)
+    if layout is None:
+        raise ImageError(f"unknown encoding {encoding!r}. Known: {', '.join(layouts)}.")
+    if width < 1 or height < 1:
+        raise ImageError(f"the image has no pixels: width {width}, height {height}.")
+    if width % layout.even_width or height % layout.even_height:
+        raise ImageError(f"{encoding} needs even sizes, but the image is {width}x{height}.")
+    dtype = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
+    pixel = dtype.itemsize * layout.channels
+    if step < width * pixel or step % dtype.itemsize:
+        raise ImageError(f"wrong step {step}: {width} {encoding} pixels take {width * pixel} bytes.")
+    rows = height * layout.rows_per_2 // 2
+    shortest, longest = step * (rows - 1) + width * pixel, step * rows  # the last row may lack its padding
+    data = np.frombuffer(message.data, np.uint8)
+    if not shortest <= data.size <= longest:
+        raise ImageError(
+            f"{data.size} bytes of data where {width}x{height} {encoding} with step {step} takes {longest}."
+        )
+    strides = (step, pixel) + (dtype.itemsize,) * (layout.channels > 1)
+    shape = (rows, width) + (layout.channels,) * (layout.channels > 1)
+    array: NDArray[Any] = np.ndarray(shape, dtype, data, strides=strides)
+    return layout, array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _convert(array: NDArray[Any], code: int | None) -> RgbImage:
+    """RGB uint8 of an image whose conversion to RGB is the OpenCV `code`."""
+    converted = array if code is None else cv2.cvtColor(array, code)
+    if converted.dtype == np.uint16:
+        converted = cv2.convertScaleAbs(converted, alpha=255 / 65535)
+    rgb: RgbImage = np.asarray(converted, np.uint8)
+    return rgb
+
+
+def _decode_color(message: Any) -> RgbImage:
+    if "compressedDepth" in message.format:
+        raise ImageError(f"format {message.format!r} holds depth, not colours. {_GIVE_COLOR}")
+    # Bayer images are compressed as they are, one channel; all others as colour or grey.
+    source = COLOR_LAYOUTS.get(message.format.partition(";")[0].strip())
+    if source is not None and source.even_height == 2:
+        mosaic = _decode(message, 0, cv2.IMREAD_UNCHANGED)
+        if mosaic.ndim == 2:
+            return _convert(mosaic, source.to_rgb)
+    # A turned image would no longer fit its CameraInfo.
+    return _convert(_decode(message, 0, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+
+
+def _decode_depth(message: Any) -> NDArray[np.float32]:
+    """Depth packed by compressed_depth_image_transport: a 12-byte header, then a 16-bit PNG.
+
+    The PNG holds millimetres, or for 32FC1 the quantised inverse depth q of z = a / (q - b), a and b from the header.
+    """
+    encoding = message.format.partition(";")[0].strip()
+    if "compressedDepth" not in message.format or encoding not in DEPTH_LAYOUTS:
+        raise ImageError(
+            f"format {message.format!r} is no depth. Known: '16UC1; compressedDepth', '32FC1; compressedDepth'."
+        )
+    if len(message.data) <= _COMPRESSED_DEPTH_HEADER.size:
+        raise ImageError(f"{len(message.data)} bytes of data are too few for format {message.format!r}.")
+    _, a, b = _COMPRESSED_DEPTH_HEADER.unpack_from(message.data)
+    stored = _decode(message, _COMPRESSED_DEPTH_HEADER.size, cv2.IMREAD_UNCHANGED)
+    if stored.dtype != np.uint16 or stored.ndim != 2:
+        raise ImageError(f"format {message.format!r} needs a grey 16-bit PNG, not {stored.dtype}.")
+    if encoding != "32FC1":
+        return _metres(stored)
+    with np.errstate(divide="ignore"):
+        inverse = np.float32(a) / (stored.astype(np.float32) - np.float32(b))
+    return np.where(stored == 0, np.float32(np.nan), inverse)
+
+
+def _decode(message: Any, offset: int, flags: int) -> NDArray[Any]:
+    """The picture file that starts at byte `offset` of the message's data."""
+    data = np.frombuffer(message.data, np.uint8)[offset:]
+    what = f"format {message.format!r}: the {data.size} bytes of data"
+    try:
+        decoded = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error as error:
+        raise ImageError(f"{what} cannot be decoded ({error}).") from error
+    if decoded is None:
+        raise ImageError(f"{what} are no jpeg or png, or a damaged one.")
+    return decoded
+
+
+def _metres(stored: NDArray[Any]) -> NDArray[np.float32]:
+    if stored.dtype == np.uint16:
+        unknown = (stored == 0) | (stored == 65535)
+        metres = stored.astype(np.float32) / np.float32(1000)
+    else:
+        unknown = ~(stored > 0)
+        metres = stored.astype(np.float32)
+    metres[unknown] = np.nan
+    return metres

@@ -1,0 +1,102 @@
+"""From camera frames to task maps: resize, infer, resize back, and make depth metric for this camera. No ROS.
+
+    perception = Perception(engine)
+    maps, = perception([Frame(image, stamp_ns, focal_px=585.0)])
+    maps["depth"]  # metres, at the camera's size
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.engines import Engine
+from avtar_ros.errors import AvtarError
+from avtar_ros.tasks import DEPTH, TASKS, Maps
+
+MapSize = Literal["camera", "model"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera image: RGB uint8 (H, W, 3), when it was taken, and by what.
+
+    `focal_px` is the camera's fx at this image's width, where known.
+    """
+
+    image: NDArray[np.uint8]
+    stamp_ns: int
+    frame_id: str = ""
+    focal_px: float | None = None
+
+
+class Perception:
+    """An engine with what comes before and after it.
+
+    Images are stretched to the model's size, so every pixel of a map belongs to the pixel of the image at the
+    same relative place, whatever the camera's aspect ratio. Maps come back at the camera's size, or stay at the
+    model's. Not thread-safe: the input buffer is reused.
+
+    `tasks` chooses among the model's tasks (default: all); raises AvtarError for one that it does not have.
+    """
+
+    def __init__(
+        self, engine: Engine, tasks: Sequence[str] | None = None, map_size: MapSize = "camera"
+    ) -> None:
+        self.engine = engine
+        self.tasks = check_tasks(engine, tasks)
+        self.map_size = map_size
+        self._input = np.empty((1, engine.card.height, engine.card.width, 3), np.uint8)
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Maps]:
+        """The maps of each frame, all frames in one batch through the engine."""
+        outputs = self.engine.infer(self.prepare(frames))
+        return [
+            self.finish(frame, {task: outputs[task][i] for task in self.tasks}) for i, frame in enumerate(frames)
+        ]
+
+    def prepare(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
+        """The engine's input for `frames`, (B, H, W, 3); it is overwritten by the next call."""
+        _, height, width, _ = self._input.shape
+        if len(self._input) < len(frames):
+            self._input = np.empty((len(frames), height, width, 3), np.uint8)
+        for image, frame in zip(self._input, frames, strict=False):
+            shrinks = frame.image.shape[0] > height or frame.image.shape[1] > width
+            cv2.resize(frame.image, (width, height), dst=image,
+                       interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return self._input[: len(frames)]
+
+    def finish(self, frame: Frame, maps: Maps) -> Maps:
+        """What the engine gave for `frame`, at the size asked for and with depth metric for its camera."""
+        height, width = frame.image.shape[:2]
+        if self.map_size == "camera":
+            maps = {name: TASKS[name].resize(task_map, width, height) for name, task_map in maps.items()}
+        if DEPTH.name in maps:
+            maps = {**maps, DEPTH.name: maps[DEPTH.name] * self.depth_scale(frame)}
+        return maps
+
+    def depth_scale(self, frame: Frame) -> np.float32:
+        """Factor on predicted depth: fx of the camera at the model's input width over the fx trained for.
+
+        A metre at z spans f / z pixels, so what looks the same through twice the focal length is twice as far.
+        1 where the camera's focal length is not known.
+        """
+        card = self.engine.card
+        if frame.focal_px is None or card.depth is None:
+            return np.float32(1)
+        return np.float32(frame.focal_px * card.width / frame.image.shape[1] / card.depth.focal_px)
+
+
+def check_tasks(engine: Engine, tasks: Sequence[str] | None) -> tuple[str, ...]:
+    """`tasks`, or all of the model's where none is given; raises AvtarError for one that it lacks."""
+    if missing := [task for task in tasks or () if task not in engine.card.tasks]:
+        raise AvtarError(
+            f"model {engine.card.name!r} has no task {', '.join(missing)}. "
+            f"Choose among: {', '.join(engine.card.tasks)}."
+        )
+    return tuple(tasks or engine.card.tasks)
