@@ -8,10 +8,18 @@ NAME = "avtar_ros"
 PACKAGES = (NAME, "engine_build", "training")
 
 
+def files_below(folder: str) -> list[Path]:
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+
+
+def beside_code(package: str) -> list[str]:
+    """What ships inside a package that is not Python: configurations, templates, the marker of types."""
+    return [str(path.relative_to(package)) for path in files_below(package) if path.suffix != ".py"]
+
+
 def shared(folder: str) -> list[tuple[str, list[str]]]:
     """Pairs (destination, files) that put `folder` and all below it into share/avtar_ros."""
-    paths = (path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return [(f"share/{NAME}/{path.parent.as_posix()}", [path.as_posix()]) for path in sorted(paths)]
+    return [(f"share/{NAME}/{path.parent}", [str(path)]) for path in files_below(folder)]
 
 
 setup(
@@ -23,7 +31,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[f"{name}{below}" for name in PACKAGES for below in ("", ".*")]),
-    package_data={"": ["py.typed", "*.yaml", "*.html", "*.css", "*.js"]},
+    package_data={name: beside_code(name) for name in PACKAGES},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

@@ -8,8 +8,8 @@ from avtar_ros.errors import AvtarError
 def find_resource(name: str, beside: Path = Path(__file__)) -> Path:
     """The shipped file or folder `name`, such as "models/avtar-demo.onnx".
 
-    It is looked for with the code that runs, so two installations never mix: in the checkout, or else in
-    `share/avtar_ros` of the prefix that holds the module `beside`, whether pip's, colcon's or a distribution's.
+    It is looked for with the code that runs, the module `beside`, so that two installations never mix: in
+    the checkout, or else in `share/avtar_ros` of the prefix, whether pip made it, colcon or a distribution.
     Raises AvtarError where it is not.
     """
     package = beside.resolve().parent
