@@ -28,8 +28,8 @@ class ImageError(AvtarError):
 class Layout:
     """How an encoding lies in memory, and how OpenCV makes RGB of it.
 
-    `rows_per_2` counts the rows of data for two rows of image (planar 4:2:0 has three); sizes must be multiples
-    of `even_width` and `even_height`.
+    `rows_per_2` counts the rows of data for two rows of image (planar 4:2:0 has three); sizes must be
+    multiples of `even_width` and `even_height`.
     """
 
     dtype: str
@@ -117,7 +117,7 @@ class ImageFields:
 
 
 def to_message_fields(array: NDArray[Any], encoding: str) -> ImageFields:
-    """The fields of an Image message for a (H, W) or (H, W, channels) array of the type that `encoding` names."""
+    """The fields of an Image message for a (H, W) or (H, W, channels) array of `encoding`'s type."""
     array = np.ascontiguousarray(array)
     height, width = array.shape[:2]
     data = array.reshape(-1).view(np.uint8)
@@ -176,12 +176,12 @@ def _decode_color(message: Any) -> RgbImage:
 def _decode_depth(message: Any) -> NDArray[np.float32]:
     """Depth packed by compressed_depth_image_transport: a 12-byte header, then a 16-bit PNG.
 
-    The PNG holds millimetres, or for 32FC1 the quantised inverse depth q of z = a / (q - b), a and b from the header.
+    The PNG holds millimetres, or for 32FC1 quantised inverse depth q: z = a / (q - b), a and b in the header.
     """
     encoding = message.format.partition(";")[0].strip()
     if "compressedDepth" not in message.format or encoding not in DEPTH_LAYOUTS:
         raise ImageError(
-            f"format {message.format!r} is no depth. Known: '16UC1; compressedDepth', '32FC1; compressedDepth'."
+            f"format {message.format!r} is no depth. Known: 16UC1 and 32FC1, each with '; compressedDepth'."
         )
     if len(message.data) <= _COMPRESSED_DEPTH_HEADER.size:
         raise ImageError(f"{len(message.data)} bytes of data are too few for format {message.format!r}.")

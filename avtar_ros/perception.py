@@ -39,8 +39,8 @@ class Perception:
     """An engine with what comes before and after it.
 
     Images are stretched to the model's size, so every pixel of a map belongs to the pixel of the image at the
-    same relative place, whatever the camera's aspect ratio. Maps come back at the camera's size, or stay at the
-    model's. Not thread-safe: the input buffer is reused.
+    same relative place, whatever the camera's aspect ratio. Maps come back at the camera's size, or stay at
+    the model's. Not thread-safe: the input buffer is reused.
 
     `tasks` chooses among the model's tasks (default: all); raises AvtarError for one that it does not have.
     """
@@ -57,7 +57,8 @@ class Perception:
         """The maps of each frame, all frames in one batch through the engine."""
         outputs = self.engine.infer(self.prepare(frames))
         return [
-            self.finish(frame, {task: outputs[task][i] for task in self.tasks}) for i, frame in enumerate(frames)
+            self.finish(frame, {task: outputs[task][i] for task in self.tasks})
+            for i, frame in enumerate(frames)
         ]
 
     def prepare(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
@@ -83,7 +84,7 @@ class Perception:
     def depth_scale(self, frame: Frame) -> np.float32:
         """Factor on predicted depth: fx of the camera at the model's input width over the fx trained for.
 
-        A metre at z spans f / z pixels, so what looks the same through twice the focal length is twice as far.
+        A metre at z spans f / z pixels: what looks the same through twice the focal length is twice as far.
         1 where the camera's focal length is not known.
         """
         card = self.engine.card

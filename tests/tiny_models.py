@@ -93,7 +93,11 @@ def tiny_model(card: ModelCard) -> onnx.ModelProto:
         "tiny",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", card.height, card.width, 3])],
         [_output(task, card) for task in card.task_records],
-        [numpy_helper.from_array(np.asarray(_CONSTANTS[name]), name) for name in sorted(inputs & _CONSTANTS.keys())],
+        [
+            numpy_helper.from_array(np.asarray(value), name)
+            for name, value in _CONSTANTS.items()
+            if name in inputs
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
