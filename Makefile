@@ -3,7 +3,8 @@ PYTHON ?= python3
 OUT    ?= build/demo
 
 VENV := .venv
-PIP  := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
+# Warnings of build tools to their own developers are left out.
+PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
