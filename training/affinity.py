@@ -1,0 +1,71 @@
+"""TROA, task representation optimisation: how much the tasks help each other, measured from their gradients.
+
+    Ω[i, j] = max(0, cos(g_i(B₁), g_j(B₂)))
+
+where g_t(B) is the gradient of task t's loss on the half batch B with respect to the weights and biases of the
+adapters' linear layers, which all tasks share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+
+class AffinityProbe:
+    """Measures Ω during an ordinary backward pass of the sum of all tasks' losses.
+
+    Tasks are stacked along the batch, so the rows of a linear layer's input x and output gradient δ that belong to
+    one task and half batch give that task's gradient, δᵀx, of that half: no further backward pass is needed. A loss
+    that is a mean over the batch is cut in halves as it is, with the whole batch's denominator; the cosine does not
+    notice.
+    """
+
+    def __init__(self, module: nn.Module, tasks: int) -> None:
+        self._linears = [m for m in module.modules() if isinstance(m, nn.Linear)]
+        self._tasks = tasks
+
+    @contextmanager
+    def record(self) -> Iterator[None]:
+        """Watch the forward and backward pass inside this context; `affinity` is valid after it."""
+        self._products = torch.zeros(self._tasks, self._tasks)
+        self._squares = torch.zeros(2, self._tasks)
+        handles = [linear.register_forward_hook(self._on_forward) for linear in self._linears]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def affinity(self) -> Tensor:
+        """Ω (T, T) of the recorded pass."""
+        first, second = self._squares.sqrt()
+        return (self._products / (first[:, None] * second[None, :]).clamp(min=1e-30)).clamp(min=0)
+
+    def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if output.requires_grad and len(inputs[0]) % self._tasks == 0 and inputs[0].dim() > 2:
+            output.register_hook(partial(self._on_backward, inputs[0].detach()))
+
+    def _on_backward(self, inputs: Tensor, gradient: Tensor) -> None:
+        first, second = (
+            _task_gradients(x, d)
+            for x, d in zip(self._halves(inputs), self._halves(gradient.to(inputs.dtype)), strict=True)
+        )
+        self._products += (first @ second.T).float().cpu()
+        self._squares += torch.stack([(first**2).sum(1), (second**2).sum(1)]).float().cpu()
+
+    def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(T·B, ..., C) to the two halves of the batch, (T, rows, C) each."""
+        by_task = rows.unflatten(0, (self._tasks, -1))
+        middle = by_task.shape[1] // 2
+        return by_task[:, :middle].flatten(1, -2), by_task[:, middle:].flatten(1, -2)
+
+
+def _task_gradients(inputs: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient of weight and bias for each task: (T, rows, in) and (T, rows, out) to (T, out·in + out)."""
+    weight = gradient.transpose(1, 2) @ inputs
+    return torch.cat([weight.flatten(1), gradient.sum(1)], dim=1).float()

@@ -1,0 +1,132 @@
+"""A training run as YAML, checked in full before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from avtar_ros.tasks import TASKS
+from training.errors import TrainingError
+
+Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackboneConfig(_Section):
+    """A Hugging Face backbone: `pretrained` is a hub name or a local folder; without it, `settings` is a config
+    to start from scratch with (`model_type` and the keys of that architecture)."""
+
+    pretrained: str | None = None
+    settings: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> BackboneConfig:
+        if self.pretrained is None and "model_type" not in self.settings:
+            raise ValueError("give either `pretrained` or `settings` with a `model_type`")
+        return self
+
+
+class ModelConfig(_Section):
+    """`replace[i]` of stage i's last layers become vision adapter layers; `window` is theirs, in tokens."""
+
+    backbone: BackboneConfig
+    replace: tuple[Annotated[int, Field(ge=0)], ...]
+    window: Positive = 8
+    decoder_channels: Positive = 64
+
+    @model_validator(mode="after")
+    def _adapters_at_the_end(self) -> ModelConfig:
+        if not any(self.replace):
+            raise ValueError("`replace` must replace at least one layer, or there are no adapters")
+        return self
+
+
+class DataConfig(_Section):
+    """Synthetic rooms: `rooms` of them from seed `first_seed` on; `validation_rooms` others to watch training by."""
+
+    width: Positive = 256
+    height: Positive = 192
+    rooms: Positive = 20_000
+    first_seed: int = 0
+    validation_rooms: Positive = 200
+    validation_seed: int = 2_000_000
+
+
+class DepthConfig(_Section):
+    """Metres the model may give, and the focal length (pixels at the input's width) that its depth is meant for."""
+
+    min_m: Rate = 0.1
+    max_m: Rate = 20.0
+    focal_px: Rate
+
+
+class AffinityConfig(_Section):
+    """How often TROA measures the affinities (in steps), and how much of the old ones stays."""
+
+    every: Positive = 10
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+
+
+class PhaseConfig(_Section):
+    """A part of the run. `trains: backbone` trains everything but has no adapters, to make a backbone where none is
+    to be had; `trains: adapters` is the method itself: the backbone is frozen."""
+
+    name: str
+    trains: Literal["backbone", "adapters"]
+    steps: Positive
+    batch_size: Annotated[int, Field(ge=2)] = 16
+    learning_rate: Rate = 1e-3
+    warmup_steps: Positive = 200
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    clip_norm: Rate = 1.0
+    evaluate_every: Positive = 500
+    bfloat16: bool = True
+
+
+class RunConfig(_Section):
+    """A whole run: what `avtar-train fit` does."""
+
+    name: str
+    seed: int = 0
+    tasks: tuple[str, ...] = tuple(TASKS)
+    loss_weights: dict[str, Rate] = {}
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    depth: DepthConfig
+    affinity: AffinityConfig = AffinityConfig()
+    phases: Annotated[tuple[PhaseConfig, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _known_tasks(self) -> RunConfig:
+        for key, names in (("tasks", self.tasks), ("loss_weights", tuple(self.loss_weights))):
+            if unknown := [name for name in names if name not in TASKS]:
+                raise ValueError(f"`{key}` names unknown tasks {unknown}; known: {', '.join(TASKS)}")
+        if not self.tasks or len(set(self.tasks)) != len(self.tasks):
+            raise ValueError("`tasks` must name at least one task, each once")
+        if self.phases[-1].trains != "adapters":
+            raise ValueError("the last phase must train the adapters; that model is what gets exported")
+        return self
+
+
+def load_config(path: Path) -> RunConfig:
+    """The run described in a YAML file; raises TrainingError with the path of every key at fault."""
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise TrainingError(f"{path}: no such config. Ready ones lie in training/configs/.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: not YAML: {error}") from error
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        faults = "\n".join(
+            f"  {'.'.join(map(str, fault['loc'])) or 'config'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise TrainingError(f"{path}:\n{faults}") from None

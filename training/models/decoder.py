@@ -1,0 +1,47 @@
+"""The light decoder: features of all stages to one grid at the finest stage's stride."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LightDecoder(nn.Module):
+    """1×1 projections, upsample-and-add from the coarsest stage to the finest, two 3×3 convolutions on the way.
+
+    Shared by all tasks. A stage before the adapters has one feature for all tasks (B, ...), one after them has a
+    feature per task (T·B, ...), tasks first; the sum is per task from there on.
+    """
+
+    def __init__(self, stage_channels: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.projections = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in stage_channels)
+        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Grids (B or T·B, H_i, W_i, C_i), finest first, to (B or T·B, channels, H_0, W_0)."""
+        fused: Tensor | None = None
+        last = len(features) - 1
+        for level in range(last, -1, -1):
+            projected = self.projections[level](features[level].permute(0, 3, 1, 2))
+            if fused is not None:
+                fused = _add_shared(_upsample(fused, projected), projected)
+            else:
+                fused = projected
+            if level < len(self.convolutions):
+                fused = F.gelu(self.convolutions[level](fused))
+        assert fused is not None
+        return fused
+
+
+def _upsample(coarse: Tensor, like: Tensor) -> Tensor:
+    if coarse.shape[2:] == like.shape[2:]:
+        return coarse
+    return F.interpolate(coarse, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _add_shared(per_task: Tensor, shared: Tensor) -> Tensor:
+    """Add a feature (B, ...) that all tasks share to one per task (T·B, ...)."""
+    return (per_task.unflatten(0, (-1, shared.shape[0])) + shared).flatten(0, 1)

@@ -1,0 +1,29 @@
+"""The model as the robot sees it: uint8 images in, the contract's task maps out, task constants folded."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from training.models.multitask import MultitaskModel
+from training.task_heads import TASK_HEADS
+
+
+class InferenceModel(nn.Module):
+    """`MultitaskModel` in evaluation mode for images of the card's size.
+
+    What depends on the tasks alone (affinity-weighted embeddings, A′ with position bias and shift mask, the norms'
+    scales and shifts) is computed here once and is constant from then on.
+    """
+
+    def __init__(self, model: MultitaskModel) -> None:
+        super().__init__()
+        self.model = model.eval()
+        self.card = model.card
+        with torch.no_grad():
+            self.conditions = model.conditions(model.card.height, model.card.width)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """RGB uint8 (B, H, W, 3) to {task: map (B, H, W[, 3])}."""
+        raw = self.model(image, self.conditions)
+        return {name: TASK_HEADS[name].to_map(raw[name].float(), self.card) for name in self.card.tasks}

@@ -1,0 +1,96 @@
+"""The whole network: image in, raw output of every task's head out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from avtar_ros.model_card import ModelCard
+from training.config import ModelConfig
+from training.models.adapter import AdapterCondition, VisionAdapterLayer
+from training.models.backbone import Backbone, Stage
+from training.models.decoder import LightDecoder
+from training.models.task_embedding import TaskEmbedding
+from training.task_heads import TASK_HEADS
+
+# Mean and spread of ImageNet's colours, which published backbones were trained with.
+MEAN = (0.485, 0.456, 0.406)
+SPREAD = (0.229, 0.224, 0.225)
+
+
+class MultitaskModel(nn.Module):
+    """Backbone once per image, adapters and decoder once per task on the same tokens, a head per task.
+
+    From the first adapter layer on, tasks are stacked along the batch: (T·B, ...), tasks first. Without adapter
+    layers (to train a backbone from scratch) all heads read the same features.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, backbone: Backbone, config: ModelConfig, card: ModelCard) -> None:
+        super().__init__()
+        self.card = card
+        self.backbone = backbone
+        embedding_width = config.window**3
+        self.task_embedding = TaskEmbedding(len(card.tasks), embedding_width)
+        self.adapters = nn.ModuleList(
+            _adapters_of_stage(stage, replaced, config.window, embedding_width)
+            for stage, replaced in zip(backbone.stages, backbone.replaced, strict=True)
+        )
+        self.decoder = LightDecoder([stage.channels for stage in backbone.stages], config.decoder_channels)
+        stride = backbone.stages[0].stride
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Conv2d(config.decoder_channels, TASK_HEADS[name].channels(card) * stride**2, 1),
+                    nn.PixelShuffle(stride),
+                )
+                for name in card.tasks
+            }
+        )
+        self.register_buffer("mean", 255 * torch.tensor(MEAN), persistent=False)
+        self.register_buffer("spread", 255 * torch.tensor(SPREAD), persistent=False)
+
+    def conditions(self, height: int, width: int) -> list[list[AdapterCondition]]:
+        """All that depends on the tasks but not on the image of height × width, for each stage's adapter layers."""
+        embedding = self.task_embedding()
+        return [
+            [adapter.condition(embedding, -(-height // stage.stride), -(-width // stage.stride)) for adapter in adapters]
+            for stage, adapters in zip(self.backbone.stages, self.adapters, strict=True)
+        ]
+
+    def forward(self, image: Tensor, conditions: list[list[AdapterCondition]] | None = None) -> dict[str, Tensor]:
+        """RGB uint8 (B, H, W, 3) to raw head outputs {task: (B, channels, H, W)}.
+
+        H and W must be multiples of the finest stage's stride. `conditions` may be given where they are known.
+        """
+        if conditions is None:
+            conditions = self.conditions(image.shape[1], image.shape[2])
+        tasks = len(self.card.tasks)
+        features: list[Tensor] = []
+        grid = (image.float() - self.mean) / self.spread
+        stacked = False
+        for stage, adapters, stage_conditions in zip(self.backbone.stages, self.adapters, conditions, strict=True):
+            grid = stage.enter(grid)
+            for layer in stage.layers:
+                grid = layer(grid)
+            if len(adapters) and not stacked:
+                grid = grid.unsqueeze(0).expand(tasks, -1, -1, -1, -1).flatten(0, 1)
+                stacked = True
+            skip: Tensor | None = None
+            for adapter, condition in zip(adapters, stage_conditions, strict=True):
+                grid, skip = adapter(grid, condition, skip)
+            grid = stage.leave(grid)
+            features.append(stage.feature(grid))
+        decoded = self.decoder(features)
+        per_task = decoded.unflatten(0, (tasks, -1)) if stacked else decoded.unsqueeze(0).expand(tasks, -1, -1, -1, -1)
+        return {name: self.heads[name](per_task[t]) for t, name in enumerate(self.card.tasks)}
+
+
+def _adapters_of_stage(stage: Stage, replaced: tuple, window: int, embedding_width: int) -> nn.ModuleList:  # type: ignore[type-arg]
+    """A stage's adapter layers; every second one attends in shifted windows."""
+    return nn.ModuleList(
+        VisionAdapterLayer(layer, stage.heads, window, (window // 2) * (i % 2), embedding_width)
+        for i, layer in enumerate(replaced)
+    )

@@ -1,0 +1,49 @@
+"""TAA, task-adapted attention: window attention with a bias of the task's own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from training.models import windows
+from training.models.film import FiLM
+
+
+class TaskAdaptedAttention(nn.Module):
+    """softmax(q kᵀ/√d_h + relative position bias + A′_t + shift mask) v, in windows of w × w tokens.
+
+    A′_t is shared by heads and windows. All that is added to q kᵀ depends on task, window and head but not on the
+    image: `condition` gathers it in one tensor, which export turns into a constant.
+    """
+
+    position_index: Tensor
+
+    def __init__(self, channels: int, heads: int, window: int, shift: int, embedding_width: int) -> None:
+        super().__init__()
+        self.heads, self.window, self.shift = heads, window, shift
+        self.scale = (channels // heads) ** -0.5
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.projection = nn.Linear(channels, channels)
+        self.position_bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.film = FiLM(embedding_width, window)
+        self.register_buffer("position_index", windows.relative_position_index(window), persistent=False)
+
+    def condition(self, embedding: Tensor, height: int, width: int) -> Tensor:
+        """(T, 1, windows, heads, N, N): all that is added to the logits on a grid of height × width."""
+        position = self.position_bias[self.position_index].permute(2, 0, 1)
+        mask = windows.attention_mask(height, width, self.window, self.shift).to(position)
+        task = self.film(embedding)
+        return (task[:, None, None] + position + mask[:, None])[:, None]
+
+    def forward(self, grid: Tensor, condition: Tensor) -> Tensor:
+        """Tokens (T·B, H, W, C), tasks first, to tokens of the same shape."""
+        height, width = grid.shape[1:3]
+        tokens = windows.partition(grid, self.window, self.shift)
+        query, key, value = (self._split_heads(part, len(condition)) for part in self.qkv(tokens).chunk(3, dim=-1))
+        weights = ((query * self.scale) @ key.transpose(-1, -2) + condition).softmax(-1)
+        attended = (weights @ value).transpose(-2, -3).flatten(-2).flatten(0, 1)
+        return windows.merge(self.projection(attended), height, width, self.window, self.shift)
+
+    def _split_heads(self, tokens: Tensor, tasks: int) -> Tensor:
+        """(T·B, windows, N, C) to (T, B, windows, heads, N, d_h)."""
+        return tokens.unflatten(0, (tasks, -1)).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
