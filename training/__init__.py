@@ -1,0 +1,1 @@
+"""Data, model, training, evaluation and export: everything that needs torch."""

@@ -1,0 +1,1 @@
+"""Where images and their ground-truth maps come from."""

@@ -1,0 +1,51 @@
+"""Synthetic rooms: furnished rooms ray cast in torch, with exact depth, normals, classes and edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from training.data.batch import Batch
+from training.data.synthetic_rooms.camera import View, sample_view
+from training.data.synthetic_rooms.classes import CLASSES, RoomClass
+from training.data.synthetic_rooms.furniture import Rng
+from training.data.synthetic_rooms.layout import Room, sample_room
+from training.data.synthetic_rooms.path import sample_path
+from training.data.synthetic_rooms.render import render_shots
+
+__all__ = ["CLASSES", "Room", "RoomClass", "View", "render_rooms", "render_sequence", "sample_sequence"]
+
+FRAMES_AT_ONCE = 8
+
+
+def render_rooms(seeds: Sequence[int], width: int = 256, height: int = 192, device: torch.device | str = "cpu") -> Batch:
+    """One random view of one random room for each seed.
+
+    The same seed gives the same image and maps whatever else is in the batch.
+    """
+    shots = []
+    for seed in seeds:
+        rng = Rng(seed)
+        room = sample_room(rng)
+        shots.append((room, sample_view(rng, room)))
+    return render_shots(shots, width, height, torch.device(device))
+
+
+def sample_sequence(seed: int, frames: int, rate_hz: float = 30.0) -> tuple[Room, list[View]]:
+    """The room of a seed and a walk through it, one view a frame; a view holds the camera's pose."""
+    rng = Rng(seed)
+    room = sample_room(rng)
+    return room, sample_path(rng, room, frames, rate_hz)
+
+
+def render_sequence(
+    seed: int, frames: int, width: int, height: int, rate_hz: float = 30.0, device: torch.device | str = "cpu",
+) -> Iterator[Batch]:
+    """A hand-held camera's walk through the room of a seed, in batches of some frames, in order.
+
+    The intrinsics are the same throughout: square pixels, principal point in the middle of the image, `Batch.focal`.
+    """
+    room, views = sample_sequence(seed, frames, rate_hz)
+    for start in range(0, frames, FRAMES_AT_ONCE):
+        yield render_shots([(room, view) for view in views[start : start + FRAMES_AT_ONCE]], width, height, torch.device(device))

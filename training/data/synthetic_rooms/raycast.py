@@ -1,0 +1,153 @@
+"""What every pixel sees: the nearest primitive along its ray, tile by tile.
+
+The image is cut into tiles of 16 x 16 pixels. A primitive is tried only in the tiles whose viewing pyramid its bounding
+box touches. Tiles are sorted by how many candidates they have, so that round k, which tries the k-th candidate of every
+tile that has so many, works on a prefix of the tiles: no padding, no gathering of pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.data.synthetic_rooms.furniture import BOX, CYLINDER, SPHERE
+from training.data.synthetic_rooms.primitives import MISS, Rays, interval
+from training.data.synthetic_rooms.scene import Scene
+
+TILE = 16
+NUMBER_BITS = 0xFF  # low bits of a depth's float32 pattern that carry the primitive's number meanwhile
+DEPTH_BITS = 0x7FFFFFFF ^ NUMBER_BITS
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """For one kind of primitive: the tiles that have any, most first; how many tiles each round has;
+    and the candidates, as numbers into the scene's F * n primitives, round after round."""
+
+    tiles: Tensor
+    rounds: list[int]
+    primitives: Tensor
+
+
+def candidates(touches: Tensor) -> Candidates:
+    """From touches (F, tiles per view, n) bool, whether a primitive may be seen in a tile."""
+    views, per_view, most = touches.shape
+    flat = touches.reshape(-1, most)
+    counts = flat.sum(dim=1)
+    order = torch.argsort(counts, descending=True, stable=True)
+    tiles = order[: int((counts > 0).sum())]
+    hits = flat[tiles].nonzero()
+    tally = counts[tiles]
+    starts = tally.cumsum(0) - tally
+    rank = torch.arange(len(hits), device=touches.device) - starts[hits[:, 0]]
+    rounds: list[int] = torch.bincount(rank).tolist() if len(hits) else []
+    ends = torch.tensor(rounds, device=touches.device).cumsum(0)
+    place = (ends - torch.tensor(rounds, device=touches.device))[rank] + hits[:, 0] if len(hits) else rank
+    primitives = torch.empty_like(rank)
+    primitives[place] = hits[:, 1] + (tiles // per_view)[hits[:, 0]] * most
+    return Candidates(tiles, rounds, primitives)
+
+
+class Caster:
+    """Casts the rays of one scene. `view_rays` (F, n, 3, 3) takes (column, row, 1) to a ray in a primitive's frame,
+    `origin` (F, n, 3) is the camera in it."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.columns, self.rows = -(-scene.width // TILE), -(-scene.height // TILE)
+        cx, cy = scene.principal
+        forward = scene.rotation[:, :, 2]
+        right, down = (scene.rotation[:, :, i] / scene.focal[:, None] for i in (0, 1))
+        pixel = torch.stack((right, down, forward - right * cx - down * cy), dim=2)  # (F, 3, 3): pixel to room
+        self.view_rays = product(scene.inverse, pixel[:, None])
+        self.origin = apply(scene.inverse, scene.position[:, None] - scene.centre)
+        self.pixel = pixel
+        steps = torch.arange(TILE, device=scene.kind.device, dtype=torch.float32)
+        self.across, self.down = steps[None, None, :], steps[None, :, None]
+
+    def cast(self) -> tuple[Tensor, Tensor]:
+        """Approximate z-depth and the number of the primitive that is seen, both (F, rows * TILE, columns * TILE);
+        the depth is good to 2^-16 of itself."""
+        scene = self.scene
+        views, most = scene.kind.shape
+        tiles = torch.arange(views * self.rows * self.columns, device=scene.kind.device)
+        shell = tiles // (self.rows * self.columns) * most
+        _, far = interval(BOX, self._at(self.origin, shell), self.rays(tiles, shell))
+        best = far.view(torch.int32).bitwise_and_(DEPTH_BITS)
+        for kind, found in self.seen().items():
+            self._nearest(kind, found, best)
+        image = self.to_image(best)
+        return (image & DEPTH_BITS).view(torch.float32), image & NUMBER_BITS
+
+    def _nearest(self, kind: int, found: Candidates, best: Tensor) -> None:
+        """Let one kind's candidates into best (tiles, TILE * TILE): depth and number in one int32."""
+        mine = best[found.tiles]
+        start = 0
+        most = self.scene.kind.shape[1]
+        for size in found.rounds:
+            chosen = found.primitives[start : start + size]
+            start += size
+            near, far = interval(kind, self._at(self.origin, chosen), self.rays(found.tiles[:size], chosen))
+            near.add_((near - far).clamp_(min=0), alpha=MISS)
+            key = near.view(torch.int32).bitwise_and_(DEPTH_BITS).bitwise_or_((chosen % most).int()[:, None])
+            torch.minimum(mine[:size], key, out=mine[:size])
+        best[found.tiles] = mine
+
+    def rays(self, tiles: Tensor, primitives: Tensor) -> Rays:
+        """Ray directions (m, TILE * TILE) of tiles (m,) in the frames of primitives (m,); parameter t is z-depth."""
+        per_view = self.rows * self.columns
+        tile = tiles % per_view
+        matrix = self._at(self.view_rays, primitives)
+        corner = (matrix[:, :, 2] + matrix[:, :, 0] * (tile % self.columns * TILE)[:, None]
+                  + matrix[:, :, 1] * (tile // self.columns * TILE)[:, None])
+        lines = corner[:, :, None] + matrix[:, :, 1, None] * self.down.reshape(1, 1, TILE)  # (m, 3, TILE)
+        points = matrix[:, :, 0, None] * self.across.reshape(1, 1, TILE)
+        x, y, z = ((lines[:, i, :, None] + points[:, i, None, :]).view(-1, TILE * TILE) for i in range(3))
+        return x, y, z
+
+    def seen(self) -> dict[int, Candidates]:
+        """Which primitives each tile's viewing pyramid touches, per kind."""
+        scene = self.scene
+        views, most = scene.kind.shape
+        centre = apply(scene.rotation.transpose(1, 2)[:, None], scene.centre - scene.position[:, None])
+        axes = product(scene.rotation.transpose(1, 2)[:, None], scene.axes)
+        cx, cy = scene.principal
+        inside = []
+        for axis, count, middle in ((0, self.columns, cx), (1, self.rows, cy)):
+            bounds = torch.arange(count + 1, device=scene.kind.device) * TILE - 0.5 - middle
+            slope = (bounds / scene.focal[:, None])[:, None]  # (F, 1, count + 1)
+            offset = centre[..., axis, None] - centre[..., 2, None] * slope
+            reach = (axes[..., axis, :, None] - axes[..., 2, :, None] * slope[:, :, None]).abs().sum(dim=2)
+            inside.append((offset[..., :-1] + reach[..., :-1] >= 0) & (offset[..., 1:] - reach[..., 1:] <= 0))
+        in_front = centre[..., 2] + axes[..., 2, :].abs().sum(dim=2) > 0
+        across, down = inside
+        touches = (across & in_front[..., None])[:, :, None, :] & down[:, :, :, None]
+        touches = touches.reshape(views, most, -1).transpose(1, 2)
+        solid = torch.arange(most, device=scene.kind.device) >= 6
+        return {kind: candidates(touches & ((scene.kind == kind) & solid)[:, None]) for kind in (BOX, CYLINDER, SPHERE)}
+
+    def to_image(self, tiled: Tensor) -> Tensor:
+        """(tiles, TILE * TILE) -> (F, rows * TILE, columns * TILE)."""
+        shaped = tiled.view(-1, self.rows, self.columns, TILE, TILE).transpose(2, 3)
+        return shaped.reshape(-1, self.rows * TILE, self.columns * TILE)
+
+    def to_tiles(self, image: Tensor) -> Tensor:
+        """(F, rows * TILE, columns * TILE) -> (tiles, TILE * TILE)."""
+        return image.view(-1, self.rows, TILE, self.columns, TILE).transpose(2, 3).reshape(-1, TILE * TILE)
+
+    @staticmethod
+    def _at(values: Tensor, primitives: Tensor) -> Tensor:
+        return values.flatten(0, 1)[primitives]
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Matrix product of (..., 3, 3), summed in a fixed order so that a view's result never depends on its batch."""
+    return (left[..., :, 0, None] * right[..., None, 0, :] + left[..., :, 1, None] * right[..., None, 1, :]
+            + left[..., :, 2, None] * right[..., None, 2, :])
+
+
+def apply(matrix: Tensor, vector: Tensor) -> Tensor:
+    """Matrix (..., 3, 3) times vector (..., 3), likewise."""
+    return matrix[..., 0] * vector[..., 0, None] + matrix[..., 1] * vector[..., 1, None] + matrix[..., 2] * vector[..., 2, None]
