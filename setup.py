@@ -45,11 +45,13 @@ setup(
     install_requires=[
         "Jinja2>=3",
         "PyYAML>=5.4",
+        "mcap>=1.2",
         "numpy>=1.23",
         "opencv-python-headless>=4.5",
-        "rosbags>=0.10.9",
+        "rosbags>=0.11",
         "rosbags-image>=0.10.3",
         "tqdm>=4.57",
+        "zstandard>=0.20",
     ],
     extras_require={
         "onnxruntime": ["onnxruntime>=1.17"],
@@ -79,6 +81,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.9",
+            "types-protobuf",
             "types-PyYAML",
             "types-tqdm",
         ],

@@ -4,7 +4,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -22,17 +22,20 @@ FORBIDDEN = {
     "engine_build": LEARNING | ROS | {"training"},
     "training": ROS | NVIDIA | {"engine_build"},
 }
-NODES = ("avtar_ros/camera_source.py", "avtar_ros/multitask_node.py")
+# The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU.
+NODES = ("avtar_ros/*_node.py", "avtar_ros/node_*.py", "avtar_ros/camera_source.py")
 CUDA = ("avtar_ros/engines/tensorrt.py",)
 
 
-def sources(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+def sources(package: str, *without: str) -> list[Path]:
+    """The Python files of a package, save those that match a pattern in `without`."""
+    paths = (path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py"))
+    return sorted(path for path in paths if not any(path.match(pattern) for pattern in without))
 
 
 def imported(path: Path) -> Iterator[tuple[str, int]]:
-    """Top-level names imported anywhere in a file, also inside functions, and the line of each."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Top-level names imported anywhere in a file, also inside functions, each with its line."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name.partition(".")[0], node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -40,12 +43,8 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def uses(paths: list[Path], names: set[str]) -> list[str]:
-    return [
-        f"{path.relative_to(ROOT)}:{line} imports {name}"
-        for path in paths
-        for name, line in imported(path)
-        if name in names
-    ]
+    found = ((path, name, line) for path in paths for name, line in imported(path) if name in names)
+    return [f"{path}:{line} imports {name}" for path, name, line in found]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -55,16 +54,14 @@ def test_a_package_imports_only_what_it_may_know(package: str) -> None:
 
 
 def test_ros_is_imported_by_the_nodes_alone() -> None:
-    others = [path for path in sources("avtar_ros") if path.relative_to(ROOT).as_posix() not in NODES]
-    assert uses(others, ROS) == []
+    assert uses(sources("avtar_ros", *NODES), ROS) == []
 
 
 def test_cuda_and_tensorrt_are_imported_by_one_file_of_the_robot_side() -> None:
-    others = [path for path in sources("avtar_ros") if path.relative_to(ROOT).as_posix() not in CUDA]
-    assert uses(others, NVIDIA) == []
+    assert uses(sources("avtar_ros", *CUDA), NVIDIA) == []
 
 
-def loaded_by(modules: list[str], without: set[str] = frozenset()) -> set[str]:
+def loaded_by(modules: list[str], without: Set[str] = frozenset()) -> set[str]:
     """Top-level modules in memory after importing `modules` in a new Python where `without` cannot be had."""
     script = (
         "import importlib, json, sys\n"
@@ -87,9 +84,8 @@ def test_importing_avtar_ros_loads_nothing_beyond_the_standard_library() -> None
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_import_where_the_heavy_libraries_of_others_are_absent(package: str) -> None:
     modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in sources(package)
-        if path.relative_to(ROOT).as_posix() not in (*NODES, *CUDA) and path.name != "__main__.py"
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        for path in sources(package, *NODES, *CUDA, "__main__.py")
     ]
     learned = set() if package == "training" else LEARNING | {"onnx", "onnxruntime"}
     loaded_by(modules, without=ROS | NVIDIA | {"ray"} | learned)
