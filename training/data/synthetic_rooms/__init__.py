@@ -14,8 +14,9 @@ from training.data.synthetic_rooms.layout import Room, sample_room
 from training.data.synthetic_rooms.path import sample_path
 from training.data.synthetic_rooms.render import render_shots
 
-__all__ = ["CLASSES", "Room", "RoomClass", "View", "render_rooms", "render_sequence", "sample_sequence"]
+__all__ = ["CLASSES", "VERSION", "Room", "RoomClass", "View", "render_rooms", "render_sequence", "sample_sequence"]
 
+VERSION = 1  # counts up whenever a seed comes to look different, so that rooms kept on disk are told apart
 FRAMES_AT_ONCE = 8
 
 
