@@ -84,7 +84,7 @@ def to_rgb(message: Any) -> RgbImage:
         return _decode_color(message)
     if message.encoding in DEPTH_LAYOUTS.keys() - COLOR_LAYOUTS.keys():
         raise ImageError(f"encoding {message.encoding!r} holds measurements, not colours. {_GIVE_COLOR}")
-    layout, array = _pixels(message, COLOR_LAYOUTS)
+    layout, array = pixels(message, COLOR_LAYOUTS)
     return _convert(array, layout.to_rgb)
 
 
@@ -96,7 +96,7 @@ def depth_metres(message: Any) -> NDArray[np.float32]:
     """
     if is_compressed(message):
         return _decode_depth(message)
-    _, array = _pixels(message, DEPTH_LAYOUTS)
+    _, array = pixels(message, DEPTH_LAYOUTS)
     return _metres(array)
 
 
@@ -124,8 +124,11 @@ def to_message_fields(array: NDArray[Any], encoding: str) -> ImageFields:
     return ImageFields(height, width, encoding, int(sys.byteorder == "big"), data.size // height, data)
 
 
-def _pixels(message: Any, layouts: dict[str, Layout]) -> tuple[Layout, NDArray[Any]]:
-    """The message's pixels, (rows, width) or (rows, width, channels): a view where the byte order is ours."""
+def pixels(message: Any, layouts: dict[str, Layout]) -> tuple[Layout, NDArray[Any]]:
+    """The pixels of an Image message in one of `layouts`, and in which: (rows, width[, channels]).
+
+    They are a view of the data where the byte order is ours. Raises ImageError.
+    """
     width, height, encoding, step = message.width, message.height, message.encoding, message.step
     layout = layouts.get(encoding)
     if layout is None:

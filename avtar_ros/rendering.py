@@ -31,7 +31,7 @@ def color_depth(depth: NDArray[np.float32], card: ModelCard) -> Image:
     nearness = (high - np.log(np.where(known, depth, 1.0))) / (high - low)
     levels = (255 * np.clip(nearness, 0, 1)).astype(np.uint8)
     colors: Image = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1].astype(np.uint8)
-    return np.where(known[..., None], colors, np.uint8(0))
+    return np.where(known[..., None], colors, np.uint8(0)).astype(np.uint8, copy=False)
 
 
 def color_normals(normals: NDArray[np.float32], card: ModelCard) -> Image:
@@ -43,3 +43,11 @@ def color_edges(edges: NDArray[np.float32], card: ModelCard) -> Image:
     """Edge probability (H, W) to grey, 1 = white."""
     levels = np.nan_to_num(255 * edges, nan=0.0).clip(0, 255).astype(np.uint8)
     return np.repeat(levels[..., None], 3, axis=-1)
+
+
+def overlay(image: Image, colors: Image, opacity: float) -> Image:
+    """`colors` over the image, at the size of `colors`; opacity 0 shows the image, 1 the colours alone."""
+    height, width = colors.shape[:2]
+    if image.shape[:2] != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return cv2.addWeighted(colors, opacity, image, 1 - opacity, 0).astype(np.uint8, copy=False)

@@ -1,0 +1,48 @@
+"""Where frames wait for inference: one place a camera, kept by its newest frame. No ROS."""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class FrameSlots(Generic[T]):
+    """Hands frames from the threads that receive them to the one that infers; at most one a camera waits.
+
+    So latency is bounded however fast cameras are, and a slow camera delays no other.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, T] = {}
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, camera: str, frame: T) -> bool:
+        """Let `frame` wait; true where it took the place of an older frame, which is thereby dropped."""
+        with self._changed:
+            if self._closed:
+                return False
+            dropped = camera in self._waiting
+            self._waiting[camera] = frame
+            self._changed.notify()
+            return dropped
+
+    def take(self) -> dict[str, T] | None:
+        """The frames that wait, by camera, once there is one; None once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            frames, self._waiting = self._waiting, {}
+            return frames
+
+    def close(self) -> list[str]:
+        """Let `take` return None, for good; returns the cameras whose frames waited and are dropped."""
+        with self._changed:
+            self._closed = True
+            dropped = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+            return dropped

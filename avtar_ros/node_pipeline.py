@@ -1,0 +1,176 @@
+"""The inference thread: from image messages to published maps."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from avtar_ros import rendering
+from avtar_ros.frame_slots import FrameSlots
+from avtar_ros.images import ImageError, to_rgb
+from avtar_ros.node_statistics import FrameTimes, NodeStatistics
+from avtar_ros.perception import Frame, Perception
+from avtar_ros.tasks import DEPTH, TASKS
+
+if TYPE_CHECKING:
+    from avtar_ros.node_camera import NodeCamera
+
+OVERLAY = "overlay"
+THROTTLE_S = 5.0
+FRAMES_WITHOUT_INFO = 10
+"""After how many frames without CameraInfo that is said."""
+
+
+def map_topic(task: str) -> str:
+    return f"{task}/image"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An image message, how old it was when it came, and when that was on the monotonic clock."""
+
+    message: Any
+    age_ns: int
+    arrived_ns: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A frame to infer for the subscribers of `wanted` topics."""
+
+    camera: NodeCamera
+    arrival: Arrival
+    taken_ns: int
+    frame: Frame
+    wanted: set[str]
+
+
+class Pipeline:
+    """Takes the newest frame of every camera, infers them as one batch, and publishes what is subscribed to.
+
+    The overlay shows the first of the perception's tasks over the image. Whatever goes wrong with a frame is
+    counted and logged, and the next frame is served.
+    """
+
+    def __init__(
+        self,
+        perception: Perception,
+        cameras: Mapping[str, NodeCamera],
+        statistics: NodeStatistics,
+        overlay_opacity: float,
+        logger: Any,
+    ) -> None:
+        self._perception = perception
+        self._cameras = cameras
+        self._statistics = statistics
+        self._overlay_opacity = overlay_opacity
+        self._logger = logger
+        self._slots = FrameSlots[Arrival]()
+        self._thread = threading.Thread(target=self._run, name="inference")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, camera: str, arrival: Arrival) -> None:
+        """Let an image wait for its turn, in place of an older one of the same camera."""
+        self._statistics.count(camera, "received")
+        if self._slots.put(camera, arrival):
+            self._statistics.count(camera, "dropped")
+
+    def stop(self) -> None:
+        """Finish the frames in work and end; those that still wait are dropped."""
+        for camera in self._slots.close():
+            self._statistics.count(camera, "dropped")
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (arrivals := self._slots.take()) is not None:
+            outcomes = dict.fromkeys(arrivals, "failed")
+            try:
+                self._process(arrivals, outcomes)
+            except Exception:  # noqa: BLE001, the thread's edge: one bad frame must not end it
+                reason = traceback.format_exc()
+                self._logger.error(f"a frame failed:\n{reason}", throttle_duration_sec=THROTTLE_S)
+            for camera, outcome in outcomes.items():
+                self._statistics.count(camera, outcome)
+
+    def _process(self, arrivals: Mapping[str, Arrival], outcomes: dict[str, str]) -> None:
+        """Serve the frames that have arrived, noting in `outcomes` (camera to count) what became of each."""
+        jobs = []
+        for name, arrival in arrivals.items():
+            outcome = self._decode(self._cameras[name], arrival)
+            if isinstance(outcome, Job):
+                jobs.append(outcome)
+            else:
+                outcomes[name] = outcome
+        if not jobs:
+            return
+        images = self._perception.prepare([job.frame for job in jobs])
+        prepared_ns = time.monotonic_ns()
+        outputs = self._perception.engine.infer(images)
+        inferred_ns = time.monotonic_ns()
+        for index, job in enumerate(jobs):
+            self._publish(job, {task: maps[index] for task, maps in outputs.items()})
+            outcomes[job.camera.name] = "published"
+            self._statistics.add_times(_times(job, prepared_ns, inferred_ns, time.monotonic_ns()))
+
+    def _decode(self, camera: NodeCamera, arrival: Arrival) -> Job | str:
+        """The frame in a message, or the count it falls under instead."""
+        taken_ns = time.monotonic_ns()
+        wanted = camera.wanted()
+        if not wanted:
+            return "unwanted"
+        try:
+            image = to_rgb(arrival.message)
+        except ImageError as error:
+            self._logger.warning(f"{camera.name}: malformed image: {error}", throttle_duration_sec=THROTTLE_S)
+            return "malformed"
+        header = arrival.message.header
+        frame = Frame(image, stamp_ns(header), header.frame_id, camera.focal_px(image.shape[1]))
+        return Job(camera, arrival, taken_ns, frame, wanted)
+
+    def _publish(self, job: Job, outputs: Mapping[str, Any]) -> None:
+        self._warn_without_focal_length(job)
+        first = self._perception.tasks[0]
+        names = [
+            task
+            for task in self._perception.tasks
+            if map_topic(task) in job.wanted or (OVERLAY in job.wanted and task == first)
+        ]
+        maps = self._perception.finish(job.frame, {name: outputs[name] for name in names})
+        header = job.arrival.message.header
+        for name, task_map in maps.items():
+            if map_topic(name) in job.wanted:
+                job.camera.publish(map_topic(name), header, task_map, TASKS[name].encoding)
+        if OVERLAY in job.wanted:
+            colors = TASKS[first].colorize(maps[first], self._perception.engine.card)
+            overlay = rendering.overlay(job.frame.image, colors, self._overlay_opacity)
+            job.camera.publish(OVERLAY, header, overlay, "rgb8")
+
+    def _warn_without_focal_length(self, job: Job) -> None:
+        """Once a camera: CameraInfo may be a little late, but if it does not come, depth is not metric."""
+        unscaled = job.frame.focal_px is None and DEPTH.name in self._perception.tasks
+        if unscaled and self._statistics.counts[job.camera.name].published == FRAMES_WITHOUT_INFO:
+            self._logger.warning(
+                f"{job.camera.name}: no calibrated CameraInfo on {job.camera.source.camera_info_topic}: "
+                "depth is right only for a camera with the focal length that the model was trained for."
+            )
+
+
+def stamp_ns(header: Any) -> int:
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def _times(job: Job, prepared_ns: int, inferred_ns: int, published_ns: int) -> FrameTimes:
+    return FrameTimes(
+        transport=job.arrival.age_ns,
+        wait=job.taken_ns - job.arrival.arrived_ns,
+        preprocess=prepared_ns - job.taken_ns,
+        engine=inferred_ns - prepared_ns,
+        publish=published_ns - inferred_ns,
+        total=job.arrival.age_ns + published_ns - job.arrival.arrived_ns,
+    )

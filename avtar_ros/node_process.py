@@ -1,0 +1,102 @@
+"""What every executable of this package does around its node: start, spin, and stop in the right order.
+
+A first SIGINT or SIGTERM lets the node finish what it does and close: threads first, then the engine, then
+ROS. A second one ends the process at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from avtar_ros.errors import AvtarError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class RunnableNode(Protocol):
+    """A ROS node that `run` can run."""
+
+    def start(self, end: Callable[[], None]) -> None:
+        """Begin; `end` ends the process, from any thread. Raises AvtarError where it cannot begin."""
+
+    def close(self) -> None:
+        """Stop threads and release what the node holds."""
+
+    def destroy_node(self) -> None: ...
+
+    def get_logger(self) -> Any: ...
+
+
+def run(create: Callable[[], RunnableNode]) -> int:
+    """Run the node that `create` makes until a signal or its own end; returns the exit code."""
+    try:
+        # rclpy's own handlers would pull ROS from under a node that still publishes.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:
+        return _fail(f"bad ROS arguments: {error}")
+    try:
+        node = create()
+    except AvtarError as error:
+        rclpy.shutdown()
+        return _fail(str(error))
+    try:
+        _spin(node)
+    except AvtarError as error:
+        node.get_logger().fatal(str(error))
+        return 1
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.shutdown()
+    return 0
+
+
+def _spin(node: Any) -> None:
+    executor = SingleThreadedExecutor()
+    ended = threading.Event()
+
+    def end() -> None:
+        executor.create_task(ended.set)
+
+    _on_signals(end)
+    node.start(end)
+    executor.add_node(node)
+    while not ended.is_set():
+        executor.spin_once()
+    executor.shutdown()
+
+
+def _on_signals(end: Callable[[], None]) -> None:
+    """Call `end` on the first signal and leave on the second.
+
+    A handler does not run while the main thread waits inside the executor, but the wake-up descriptor is
+    written to at once, whichever thread of whichever library the signal hits.
+    """
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+
+    def wait() -> None:
+        with receiver, sender:
+            receiver.recv(1)
+            end()
+            os._exit(128 + receiver.recv(1)[0])
+
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(sender.fileno())
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _fail(reason: str) -> int:
+    print(reason, file=sys.stderr)
+    return 1
