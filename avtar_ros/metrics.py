@@ -200,11 +200,13 @@ class NormalsMetric(TaskMetric):
 class EdgesMetric(TaskMetric):
     """ODS F-measure and mean absolute difference of edge probabilities; NaN is unknown, truth ≥ 0.5 an edge.
 
-    Predicted edges are thinned first (`thin_edges`), so that thick ones do not pay. At each threshold, precision
-    is the share of predicted edge pixels with a true one within the tolerance, recall the share of true edge
-    pixels with a predicted one within it; both are pooled over the set, and F = 2PR / (P + R) is that of the
-    best threshold. The tolerance is `EDGE_TOLERANCE` of the diagonal. Unlike BSDS, which assigns pixels one to
-    one, a pixel may match several: a distance transform instead of an assignment problem for every threshold.
+    Predicted edges are thinned first (`thin_edges`), so that thick ones do not pay. At each threshold,
+    precision is the share of predicted edge pixels with a true one within the tolerance, recall the share of
+    true edge pixels with a predicted one within it; both are pooled over the set, and the figure is
+    F = 2PR / (P + R) at the best threshold. The tolerance is `EDGE_TOLERANCE` of the diagonal.
+
+    Unlike in BSDS, which assigns pixels one to one, a pixel may match several: one distance transform does
+    instead of an assignment problem for every threshold.
     """
 
     def __init__(self, options: MetricOptions) -> None:

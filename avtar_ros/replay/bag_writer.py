@@ -1,0 +1,113 @@
+"""Writing bags: one MCAP file that Foxglove, RViz and `ros2 bag` open as it is.
+
+    with BagWriter(Path("output.mcap")) as bag:
+        bag.write_image("/avtar/depth", stamp_ns, "camera_optical", depth, "32FC1")
+
+The file grows as "output.mcap.partial", readable up to its last complete chunk whatever happens, and takes
+its name when it is complete.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from mcap.writer import CompressionType, Writer
+from numpy.typing import NDArray
+from rosbags.typesys import Stores, get_typestore
+
+from avtar_ros.images import to_message_fields
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+
+class BagWriter(AbstractContextManager["BagWriter"]):
+    """A bag being written. After an error within the `with`, what was written is kept, complete, as well."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin the bag that will be at `path`, whose folder must exist; raises OSError."""
+        self.path = path
+        self._partial = path.with_name(path.name + ".partial")
+        self._file = self._partial.open("wb")
+        self._writer = Writer(self._file, compression=CompressionType.ZSTD)
+        self._writer.start(profile="ros2", library="avtar_ros")  # type: ignore[no-untyped-call]
+        self._types = get_typestore(Stores.LATEST)
+        self._schemas: dict[str, int] = {}
+        self._channels: dict[str, int] = {}
+
+    def write(self, topic: str, log_ns: int, msgtype: str, cdr: bytes | memoryview) -> None:
+        """Write a serialised message; a topic keeps the type it first had."""
+        if topic not in self._channels:
+            if msgtype not in self._schemas:
+                definition, _ = self._types.generate_msgdef(msgtype, ros_version=2)
+                self._schemas[msgtype] = self._writer.register_schema(msgtype, "ros2msg", definition.encode())
+            self._channels[topic] = self._writer.register_channel(topic, "cdr", self._schemas[msgtype])
+        self._writer.add_message(self._channels[topic], log_ns, bytes(cdr), log_ns)
+
+    def write_image(
+        self, topic: str, stamp_ns: int, frame_id: str, array: NDArray[Any], encoding: str
+    ) -> None:
+        """Write (H, W) or (H, W, channels) as sensor_msgs/Image of the type that `encoding` names."""
+        fields = to_message_fields(array, encoding)
+        message = self._message(IMAGE)(
+            header=self._header(stamp_ns, frame_id),
+            height=fields.height,
+            width=fields.width,
+            encoding=fields.encoding,
+            is_bigendian=fields.is_bigendian,
+            step=fields.step,
+            data=fields.data,
+        )
+        self._write(topic, stamp_ns, IMAGE, message)
+
+    def write_compressed(
+        self, topic: str, stamp_ns: int, frame_id: str, image_format: str, data: bytes
+    ) -> None:
+        """Write the bytes of a "jpeg" or "png" file as sensor_msgs/CompressedImage."""
+        header = self._header(stamp_ns, frame_id)
+        message = self._message(COMPRESSED_IMAGE)(
+            header=header, format=image_format, data=np.frombuffer(data, np.uint8)
+        )
+        self._write(topic, stamp_ns, COMPRESSED_IMAGE, message)
+
+    def write_camera_info(
+        self, topic: str, stamp_ns: int, frame_id: str, width: int, height: int, k: NDArray[np.float64]
+    ) -> None:
+        """Write the CameraInfo of an undistorted camera with intrinsics `k`, (3, 3), in pixels."""
+        message = self._message(CAMERA_INFO)(
+            header=self._header(stamp_ns, frame_id),
+            height=height,
+            width=width,
+            distortion_model="plumb_bob",
+            d=np.zeros(5),
+            k=k.astype(np.float64).ravel(),
+            r=np.eye(3).ravel(),
+            p=np.hstack([k.astype(np.float64), np.zeros((3, 1))]).ravel(),
+            binning_x=0,
+            binning_y=0,
+            roi=self._message("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False),
+        )
+        self._write(topic, stamp_ns, CAMERA_INFO, message)
+
+    def _write(self, topic: str, stamp_ns: int, msgtype: str, message: object) -> None:
+        self.write(topic, stamp_ns, msgtype, self._types.serialize_cdr(message, msgtype))
+
+    def _header(self, stamp_ns: int, frame_id: str) -> Any:
+        seconds, nanoseconds = divmod(stamp_ns, 10**9)
+        stamp = self._message("builtin_interfaces/msg/Time")(sec=seconds, nanosec=nanoseconds)
+        return self._message("std_msgs/msg/Header")(stamp=stamp, frame_id=frame_id)
+
+    def _message(self, msgtype: str) -> Any:
+        return self._types.types[msgtype]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._file:
+            self._writer.finish()  # type: ignore[no-untyped-call]
+        self._partial.replace(self.path)

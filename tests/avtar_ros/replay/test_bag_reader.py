@@ -1,0 +1,154 @@
+"""Bags of every form are read, and damaged ones up to the break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin
+
+from avtar_ros.replay.bag_reader import BagError, open_bag
+from avtar_ros.replay.bag_writer import BagWriter
+from tests.tiny_bags import START_NS, stamps, write_ros1_bag, write_ros2_bag, write_truth_bag
+
+COLOR = "/camera/color/image_raw"
+
+
+def ros1(folder: Path) -> Path:
+    return write_ros1_bag(folder / "recording.bag")
+
+
+def sqlite(folder: Path) -> Path:
+    return write_ros2_bag(folder / "recording")
+
+
+def sqlite_file(folder: Path) -> Path:
+    return next(sqlite(folder).glob("*.db3"))
+
+
+def mcap(folder: Path) -> Path:
+    return write_ros2_bag(folder / "recording", storage=StoragePlugin.MCAP)
+
+
+def mcap_file(folder: Path) -> Path:
+    return next(mcap(folder).glob("*.mcap"))
+
+
+def folder_without_metadata(folder: Path) -> Path:
+    (mcap(folder) / "metadata.yaml").unlink()
+    return folder / "recording"
+
+
+@pytest.mark.parametrize("write", [ros1, sqlite, sqlite_file, mcap, mcap_file, folder_without_metadata])
+def test_every_form_gives_the_same_topics_and_messages(tmp_path: Path, write) -> None:
+    with open_bag(write(tmp_path)) as bag:
+        assert {name: topic.count for name, topic in bag.topics.items()} == {
+            COLOR: 5, "/camera/depth/image_raw": 5, "/chatter": 5,
+        }
+        assert bag.topics[COLOR].msgtype == "sensor_msgs/msg/Image"
+        assert bag.start_ns == START_NS
+        messages = list(bag.messages([COLOR]))
+    assert [log_ns for _, log_ns, _ in messages] == stamps(5)
+    assert {(m.message.encoding, m.message.width) for m in messages} == {("rgb8", 64)}
+    assert bag.broken is None
+
+
+def test_a_topic_that_is_not_there_has_no_messages(tmp_path: Path) -> None:
+    with open_bag(mcap(tmp_path)) as bag:
+        assert list(bag.messages(["/nothing"])) == []
+
+
+@pytest.mark.parametrize("name", ["rgbd_kitchen/mcap", "rgbd_kitchen/mcap/mcap.mcap", "rgbd_kitchen/sqlite3",
+                                  "rgbd_kitchen/ros1.bag"])
+def test_real_recordings_are_read_whole(shared_data: Path, name: str) -> None:
+    with open_bag(shared_data / name) as bag:
+        wanted = sum(topic.count for topic in bag.topics.values())
+        assert sum(1 for _ in bag.messages(list(bag.topics))) == wanted > 0
+        assert bag.broken is None
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("missing.mcap", None, "no such bag"),
+    ("empty.mcap", b"", "the file is empty"),
+    ("empty.bag", b"", "the file is empty"),
+    ("noise.mcap", b"\x89MCAP0\r\n" + b"noise" * 100, "cannot be opened as a bag"),
+    ("noise.db3", b"noise" * 100, "cannot be opened as a bag"),
+    ("noise.bag", b"noise" * 100, "cannot be opened as a bag"),
+    ("photo.jpg", b"noise", "not a bag by its name"),
+])
+def test_what_is_no_bag_is_named(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BagError, match=message) as caught:
+        open_bag(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_without_a_bag_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="no bag in this folder"):
+        open_bag(tmp_path)
+
+
+@pytest.mark.parametrize("write", [
+    lambda folder: write_ros1_bag(folder / "x.bag", frames=0),
+    lambda folder: write_ros2_bag(folder / "x", frames=0),
+    lambda folder: write_truth_bag(folder / "x.mcap", frames=0),
+])
+def test_a_bag_without_messages_is_empty(tmp_path: Path, write) -> None:
+    with pytest.raises(BagError, match=r"bag is empty.*camera running|cannot be opened"):
+        open_bag(write(tmp_path))
+
+
+def write_noise(path: Path) -> Path:
+    """A bag of several chunks, for noise cannot be compressed: 40 images of 120 kB."""
+    with BagWriter(path) as bag:
+        for i in range(40):
+            noise = np.random.default_rng(i).integers(0, 256, (200, 600), np.uint8)
+            bag.write_image("/noise", START_NS + i, "optical", noise, "mono8")
+    return path
+
+
+def cut(path: Path, share: float) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+def test_an_mcap_file_cut_off_is_read_up_to_the_break(tmp_path: Path) -> None:
+    whole = write_noise(tmp_path / "recording.mcap")
+    with open_bag(whole) as bag:
+        expected = [bytes(m.message.data) for m in bag.messages(["/noise"])]
+    with open_bag(cut(whole, 0.6)) as bag:
+        found = [bytes(m.message.data) for m in bag.messages(["/noise"])]
+        assert bag.topics["/noise"].count == len(found)
+    assert 0 < len(found) < 40
+    assert found == expected[: len(found)]
+    assert "recording.mcap: damaged" in bag.broken
+    assert "the file ends within a record" in bag.broken
+
+
+def test_a_recording_folder_with_a_cut_off_file_is_read_up_to_the_break(tmp_path: Path) -> None:
+    folder = write_ros2_bag(tmp_path / "recording", frames=100, storage=StoragePlugin.MCAP)
+    cut(next(folder.glob("*.mcap")), 0.95)
+    with open_bag(folder) as bag:
+        assert 0 < sum(1 for _ in bag.messages([COLOR])) <= 100
+    assert "damaged" in bag.broken
+
+
+def test_a_damaged_chunk_ends_the_reading_and_is_reported(tmp_path: Path) -> None:
+    path = write_noise(tmp_path / "recording.mcap")
+    content = bytearray(path.read_bytes())
+    content[len(content) * 3 // 4 : len(content) * 3 // 4 + 1000] = bytes(1000)
+    path.write_bytes(content)
+    with open_bag(path) as bag:
+        found = sum(1 for _ in bag.messages(["/noise"]))
+    assert 0 < found < 40
+    assert "damaged" in bag.broken
+
+
+@pytest.mark.parametrize("write", [sqlite_file, ros1])
+def test_other_files_cut_off_are_refused_with_the_remedy(tmp_path: Path, write) -> None:
+    with pytest.raises(BagError, match="reindex"):
+        open_bag(cut(write(tmp_path), 0.6))

@@ -1,0 +1,103 @@
+"""Small real bags for tests: a camera with ground truth, in every form that recordings come in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rosbags.rosbag1 import Writer as Rosbag1Writer
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Rosbag2Writer
+from rosbags.typesys import Stores, get_typestore
+
+from avtar_ros.replay.bag_writer import BagWriter
+from avtar_ros.replay.ground_truth import GroundTruthWriter
+from avtar_ros.tasks import Maps
+
+START_NS = 1_700_000_000_000_000_000
+INTERVAL_NS = 33_333_333
+WIDTH, HEIGHT = 64, 48
+K = np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]])
+
+
+def stamps(frames: int) -> list[int]:
+    return [START_NS + i * INTERVAL_NS for i in range(frames)]
+
+
+def image(i: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """RGB (H, W, 3): soft blobs of colour that move from frame to frame, so that JPEG changes little."""
+    y, x = np.mgrid[:height, :width]
+    waves = x / width * 6 + i / 5, y / height * 5 - i / 7, (x + y) / width * 4 + i / 3
+    return np.stack([127 + 100 * np.sin(wave) for wave in waves], axis=-1).astype(np.uint8)
+
+
+def truth(i: int, width: int = WIDTH, height: int = HEIGHT) -> Maps:
+    """Maps of the same size: a slanted floor with a step in it; the first row is unknown where it can be."""
+    y, x = np.mgrid[:height, :width]
+    step = x > width // 2 + i % 5
+    segmentation = np.where(step, 1, 2).astype(np.uint8)
+    depth = (1 + y / height + 2 * step).astype(np.float32)
+    normals = np.zeros((height, width, 3), np.float32)
+    normals[...] = (0, -0.6, -0.8)
+    edges = np.zeros((height, width), np.float32)
+    edges[:, width // 2 + i % 5] = 1
+    segmentation[0], depth[0], normals[0] = 255, np.nan, np.nan
+    return {"segmentation": segmentation, "depth": depth, "normals": normals, "edges": edges}
+
+
+def write_truth_bag(path: Path, frames: int = 5, width: int = WIDTH, height: int = HEIGHT) -> Path:
+    """An MCAP bag as `avtar-train scenes` writes it."""
+    with BagWriter(path) as bag:
+        writer = GroundTruthWriter(bag, K)
+        for i, stamp in enumerate(stamps(frames)):
+            writer.write(stamp, image(i, width, height), truth(i, width, height))
+    return path
+
+
+def write_ros2_bag(
+    path: Path, frames: int = 5, storage: StoragePlugin = StoragePlugin.SQLITE3
+) -> Path:
+    """A folder as `ros2 bag record` makes it: raw rgb8 colour, 16UC1 depth, and one topic that is no image."""
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    with Rosbag2Writer(path, version=9, storage_plugin=storage) as bag:
+        topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in _TOPICS.items()}
+        for stamp, messages in _messages(types.types, frames):
+            for name, message in messages.items():
+                bag.write(topics[name], stamp, types.serialize_cdr(message, _TOPICS[name]))
+    return path
+
+
+def write_ros1_bag(path: Path, frames: int = 5) -> Path:
+    """The same as a ROS 1 bag file."""
+    types = get_typestore(Stores.ROS1_NOETIC)
+    with Rosbag1Writer(path) as bag:
+        topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in _TOPICS.items()}
+        for stamp, messages in _messages(types.types, frames):
+            for name, message in messages.items():
+                bag.write(topics[name], stamp, types.serialize_ros1(message, _TOPICS[name]))
+    return path
+
+
+_TOPICS = {
+    "/camera/color/image_raw": "sensor_msgs/msg/Image",
+    "/camera/depth/image_raw": "sensor_msgs/msg/Image",
+    "/chatter": "std_msgs/msg/String",
+}
+
+
+def _messages(types, frames):
+    image_type, header_type = types["sensor_msgs/msg/Image"], types["std_msgs/msg/Header"]
+    sequence = {"seq": 0} if "seq" in header_type.__dataclass_fields__ else {}
+    for i, stamp in enumerate(stamps(frames)):
+        time = types["builtin_interfaces/msg/Time"](sec=stamp // 10**9, nanosec=stamp % 10**9)
+        header = header_type(stamp=time, frame_id="camera_optical", **sequence)
+        depth = np.nan_to_num(truth(i)["depth"] * 1000).astype(np.uint16)
+        yield stamp, {
+            "/camera/color/image_raw": image_type(
+                header, HEIGHT, WIDTH, "rgb8", 0, 3 * WIDTH, image(i).reshape(-1)
+            ),
+            "/camera/depth/image_raw": image_type(
+                header, HEIGHT, WIDTH, "16UC1", 0, 2 * WIDTH, depth.reshape(-1).view(np.uint8)
+            ),
+            "/chatter": types["std_msgs/msg/String"](data=f"frame {i}"),
+        }
