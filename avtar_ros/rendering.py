@@ -51,3 +51,66 @@ def overlay(image: Image, colors: Image, opacity: float) -> Image:
     if image.shape[:2] != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     return cv2.addWeighted(colors, opacity, image, 1 - opacity, 0).astype(np.uint8, copy=False)
+
+
+def draw_edges(
+    image: Image, edges: NDArray[np.float32], color: tuple[int, int, int] = (255, 255, 255)
+) -> Image:
+    """The image (H, W, 3) with edges (h, w) drawn on it, as opaque as they are probable."""
+    height, width = image.shape[:2]
+    fitted = cv2.resize(np.nan_to_num(edges), (width, height), interpolation=cv2.INTER_LINEAR)
+    alpha = fitted.clip(0, 1)[..., None]
+    return (image * (1 - alpha) + np.array(color, np.float32) * alpha).astype(np.uint8)
+
+
+def side_by_side(pictures: dict[str, Image]) -> Image:
+    """One row of pictures on white, each under its title, all as high as the first."""
+    height = next(iter(pictures.values())).shape[0]
+    panels = [_titled(_scaled(picture, height), title) for title, picture in pictures.items()]
+    return _padded(np.hstack(panels))
+
+
+def legend(card: ModelCard, width: int) -> Image:
+    """The card's classes, each a swatch and its name, in rows on white."""
+    canvas = np.full((_LINE, width, 3), 255, np.uint8)
+    x = _GAP
+    rows = [canvas]
+    for semantic_class in card.classes:
+        extent = _LINE + _text_width(semantic_class.name) + 2 * _GAP
+        if x > _GAP and x + extent > width:
+            rows.append(np.full_like(canvas, 255))
+            x = _GAP
+        cv2.rectangle(rows[-1], (x, 6), (x + _LINE - 12, _LINE - 7), semantic_class.color, cv2.FILLED)
+        _write(rows[-1], semantic_class.name, x + _LINE - 6)
+        x += extent
+    return np.vstack(rows)
+
+
+_LINE = 26
+"""Height of a line of text in pixels."""
+_GAP = 8
+_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+
+
+def _scaled(picture: Image, height: int) -> Image:
+    width = round(picture.shape[1] * height / picture.shape[0])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _titled(picture: Image, title: str) -> Image:
+    line = np.full((_LINE, picture.shape[1], 3), 255, np.uint8)
+    _write(line, title, 0)
+    return _padded(np.vstack([line, picture]))
+
+
+def _padded(picture: Image) -> Image:
+    pad = _GAP // 2
+    return np.pad(picture, ((pad, pad), (pad, pad), (0, 0)), constant_values=255)
+
+
+def _text_width(text: str) -> int:
+    return int(cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0])
+
+
+def _write(line: Image, text: str, x: int) -> None:
+    cv2.putText(line, text, (x, _LINE - 8), _FONT, _FONT_SCALE, (40, 40, 40), 1, cv2.LINE_AA)
