@@ -124,7 +124,7 @@ class MultitaskNode(LifecycleNode):
         declare_parameters(self, NodeParameters)
         self.create_service(Trigger, "~/stats", self._on_stats)
 
-    def start(self, end: Callable[[], None]) -> None:
+    def start(self, end: Callable[[int], None]) -> None:
         """Configure and activate if asked to; raises AvtarError where that fails."""
         if not read_parameters(self, NodeParameters).autostart:
             return

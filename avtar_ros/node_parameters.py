@@ -62,7 +62,7 @@ def declare_parameters(node: Node, record: type[T]) -> None:
         try:
             node.declare_parameter(name, default, _descriptor(rule, default))
         except ParameterException as error:
-            raise AvtarError(f"parameter {name}: {error}") from error
+            raise AvtarError(str(error)) from error
 
 
 def read_parameters(node: Node, record: type[T]) -> T:

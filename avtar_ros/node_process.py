@@ -26,8 +26,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class RunnableNode(Protocol):
     """A ROS node that `run` can run."""
 
-    def start(self, end: Callable[[], None]) -> None:
-        """Begin; `end` ends the process, from any thread. Raises AvtarError where it cannot begin."""
+    def start(self, end: Callable[[int], None]) -> None:
+        """Begin; `end` ends the process with an exit code, from any thread. Raises AvtarError."""
 
     def close(self) -> None:
         """Stop threads and release what the node holds."""
@@ -50,7 +50,7 @@ def run(create: Callable[[], RunnableNode]) -> int:
         rclpy.shutdown()
         return _fail(str(error))
     try:
-        _spin(node)
+        return _spin(node)
     except AvtarError as error:
         node.get_logger().fatal(str(error))
         return 1
@@ -58,25 +58,25 @@ def run(create: Callable[[], RunnableNode]) -> int:
         node.close()
         node.destroy_node()
         rclpy.shutdown()
-    return 0
 
 
-def _spin(node: Any) -> None:
+def _spin(node: Any) -> int:
     executor = SingleThreadedExecutor()
-    ended = threading.Event()
+    exit_codes: list[int] = []
 
-    def end() -> None:
-        executor.create_task(ended.set)
+    def end(exit_code: int) -> None:
+        executor.create_task(exit_codes.append, exit_code)
 
     _on_signals(end)
     node.start(end)
     executor.add_node(node)
-    while not ended.is_set():
+    while not exit_codes:
         executor.spin_once()
     executor.shutdown()
+    return exit_codes[0]
 
 
-def _on_signals(end: Callable[[], None]) -> None:
+def _on_signals(end: Callable[[int], None]) -> None:
     """Call `end` on the first signal and leave on the second.
 
     A handler does not run while the main thread waits inside the executor, but the wake-up descriptor is
@@ -88,7 +88,7 @@ def _on_signals(end: Callable[[], None]) -> None:
     def wait() -> None:
         with receiver, sender:
             receiver.recv(1)
-            end()
+            end(0)
             os._exit(128 + receiver.recv(1)[0])
 
     for number in SIGNALS:
