@@ -51,7 +51,10 @@ class Task:
             return task_map
         resized: TaskMap = cv2.resize(task_map, (width, height), interpolation=self.interpolation)
         if self.unit_vectors:
-            resized /= np.maximum(np.linalg.norm(resized, axis=-1, keepdims=True), 1e-6)
+            # With OpenCV: NumPy takes twenty times as long over many short vectors.
+            squares = cv2.transform(cv2.multiply(resized, resized), np.ones((1, self.channels), np.float32))
+            length = np.maximum(cv2.sqrt(squares), np.float32(1e-6))
+            resized = cv2.divide(resized, cv2.merge([length] * self.channels), dst=resized)
         return resized
 
 
