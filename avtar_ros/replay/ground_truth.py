@@ -96,14 +96,14 @@ _LAYOUTS = {
 }
 
 
-def encode_truth(task: str, task_map: TaskMap) -> bytes:
+def encode_map(task: str, task_map: TaskMap) -> bytes:
     """A map (H, W[, 3]) as the bytes of a PNG file."""
     stored = STORAGE[task].encode(task_map)
     _, png = cv2.imencode(".png", stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_RGB2BGR))
     return png.tobytes()
 
 
-def decode_truth(task: str, message: Any) -> TaskMap:
+def decode_map(task: str, message: Any) -> TaskMap:
     """The map (H, W[, 3]) in an Image or CompressedImage message; unknown is NaN, among class ids 255.
 
     Raises ImageError where the message is damaged or holds something else.
@@ -148,5 +148,5 @@ class GroundTruthWriter:
         self._bag.write_compressed(CAMERA_TOPIC, stamp_ns, FRAME_ID, "jpeg", jpeg.tobytes())
         self._bag.write_camera_info(CAMERA_INFO_TOPIC, stamp_ns, FRAME_ID, width, height, self._k)
         for task, task_map in truth.items():
-            png = encode_truth(task, task_map)
+            png = encode_map(task, task_map)
             self._bag.write_compressed(truth_topic(task), stamp_ns, FRAME_ID, "png", png)

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from avtar_ros.images import ImageError, to_message_fields
 from avtar_ros.replay.bag_reader import open_bag
 from avtar_ros.replay.bag_writer import BagWriter
-from avtar_ros.replay.ground_truth import GroundTruthWriter, decode_truth, encode_truth, truth_topic
+from avtar_ros.replay.ground_truth import GroundTruthWriter, decode_map, encode_map, truth_topic
 from avtar_ros.tasks import TASKS
 from tests.tiny_bags import K, truth
 
@@ -37,7 +37,7 @@ depths = st.floats(0, 70, width=32) | st.sampled_from([np.nan, np.inf])
 
 @given(arrays.arrays(np.float32, SHAPE, elements=depths))
 def test_depth_is_kept_to_the_millimetre_and_what_does_not_fit_becomes_unknown(depth: np.ndarray) -> None:
-    decoded = decode_truth("depth", picture(encode_truth("depth", depth)))
+    decoded = decode_map("depth", picture(encode_map("depth", depth)))
     known = (depth > 0.0005) & (depth < 65.5345)
     np.testing.assert_allclose(decoded[known], depth[known], atol=0.00051)
     assert np.isnan(decoded[~known]).all()
@@ -45,7 +45,7 @@ def test_depth_is_kept_to_the_millimetre_and_what_does_not_fit_becomes_unknown(d
 
 @given(arrays.arrays(np.uint8, SHAPE))
 def test_class_ids_are_kept_exactly(ids: np.ndarray) -> None:
-    decoded = decode_truth("segmentation", picture(encode_truth("segmentation", ids)))
+    decoded = decode_map("segmentation", picture(encode_map("segmentation", ids)))
     np.testing.assert_array_equal(decoded, ids)
 
 
@@ -54,7 +54,7 @@ def test_normals_are_kept_to_half_a_degree_and_unknown_ones_stay_unknown(vectors
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unknown = length[..., 0] < 1e-3
     normals = np.where(unknown[..., None], np.nan, vectors / np.maximum(length, 1e-3)).astype(np.float32)
-    decoded = decode_truth("normals", picture(encode_truth("normals", normals)))
+    decoded = decode_map("normals", picture(encode_map("normals", normals)))
     assert np.isnan(decoded[unknown]).all()
     cosine = np.clip((decoded * normals).sum(-1)[~unknown], -1, 1)
     assert np.degrees(np.arccos(cosine)).max(initial=0) < 0.5
@@ -78,7 +78,7 @@ def test_raw_images_are_understood(task: str, encoding: str, array: np.ndarray) 
         "normals": [[[0, 0, -1], [nan] * 3]],
         "edges": [[1, 0]],
     }
-    decoded = decode_truth(task, raw(array, encoding))
+    decoded = decode_map(task, raw(array, encoding))
     assert decoded.dtype == TASKS[task].dtype
     np.testing.assert_allclose(decoded, expected[task], atol=0.008)
 
@@ -86,20 +86,20 @@ def test_raw_images_are_understood(task: str, encoding: str, array: np.ndarray) 
 def test_compressed_depth_is_understood() -> None:
     _, png = cv2.imencode(".png", np.array([[1500, 0]], np.uint16))
     message = SimpleNamespace(format="16UC1; compressedDepth png", data=bytes(12) + png.tobytes())
-    np.testing.assert_array_equal(decode_truth("depth", message), np.array([[1.5, np.nan]], np.float32))
+    np.testing.assert_array_equal(decode_map("depth", message), np.array([[1.5, np.nan]], np.float32))
 
 
 @pytest.mark.parametrize(("task", "message"), [
     ("depth", picture(b"no picture")),
     ("depth", picture(b"")),
-    ("depth", picture(encode_truth("segmentation", np.zeros(SHAPE, np.uint8)))),
-    ("normals", picture(encode_truth("segmentation", np.zeros(SHAPE, np.uint8)))),
-    ("segmentation", picture(encode_truth("depth", np.ones(SHAPE, np.float32)))),
+    ("depth", picture(encode_map("segmentation", np.zeros(SHAPE, np.uint8)))),
+    ("normals", picture(encode_map("segmentation", np.zeros(SHAPE, np.uint8)))),
+    ("segmentation", picture(encode_map("depth", np.ones(SHAPE, np.float32)))),
     ("edges", raw(np.zeros((*SHAPE, 3), np.float32), "32FC3")),
 ])
 def test_truth_of_another_kind_is_refused(task: str, message: SimpleNamespace) -> None:
     with pytest.raises(ImageError, match="ground truth"):
-        decode_truth(task, message)
+        decode_map(task, message)
 
 
 def test_a_written_bag_gives_the_maps_back(tmp_path: Path) -> None:
@@ -109,4 +109,4 @@ def test_a_written_bag_gives_the_maps_back(tmp_path: Path) -> None:
     with open_bag(tmp_path / "x.mcap") as bag:
         for task, task_map in maps.items():
             (_, _, message), = bag.messages([truth_topic(task)])
-            np.testing.assert_allclose(decode_truth(task, message), task_map, atol=PRECISION[task])
+            np.testing.assert_allclose(decode_map(task, message), task_map, atol=PRECISION[task])

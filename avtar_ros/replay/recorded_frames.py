@@ -1,0 +1,129 @@
+"""A camera's frames out of a bag, each with the ground truth recorded at the same time."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from avtar_ros.frame_sources import CameraModel
+from avtar_ros.images import ImageError, to_rgb
+from avtar_ros.perception import Frame
+from avtar_ros.replay.bag_reader import Bag
+from avtar_ros.replay.ground_truth import decode_map
+from avtar_ros.replay.topics import find_camera, find_camera_info, find_truth
+from avtar_ros.tasks import Maps
+
+T = TypeVar("T")
+
+MAX_TOLERANCE_NS = 50_000_000
+WAIT = 10
+"""Frames that may wait for their ground truth to come; more would be memory for nothing."""
+
+
+@dataclass(frozen=True)
+class RecordedFrame:
+    """A frame, and the maps known to be true for it, each at its own size."""
+
+    frame: Frame
+    truth: Maps
+
+
+@dataclass
+class RecordedCamera:
+    """One camera of a bag with its ground truth.
+
+    `tolerance_ns` is how far apart the stamps of an image and its truth may be. `faults` counts the messages
+    that could not be decoded, by reason.
+    """
+
+    bag: Bag
+    topic: str
+    truth_topics: Mapping[str, str]
+    model: CameraModel | None
+    tolerance_ns: int
+    faults: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def find(cls, bag: Bag, tasks: Sequence[str], topic: str | None = None) -> RecordedCamera:
+        """The camera on `topic`, or the likeliest one, with truth for `tasks`; raises BagError without a camera."""
+        camera = find_camera(bag, topic)
+        info_topic = find_camera_info(bag, camera)
+        infos = bag.messages([info_topic] if info_topic else [])
+        model = next((CameraModel.of_message(info) for _, _, info in infos), None)
+        interval_ns = (bag.end_ns - bag.start_ns) // max(1, bag.topics[camera].count)
+        tolerance_ns = min(interval_ns // 2, MAX_TOLERANCE_NS)
+        return cls(bag, camera, find_truth(bag, tasks), model, tolerance_ns)
+
+    def focal_px(self, width: int) -> float | None:
+        """fx in pixels of an image `width` wide; None where the bag does not say."""
+        if self.model is None or not self.model.k[0] > 0:
+            return None
+        return self.model.k[0] * width / (self.model.width or width)
+
+    def frames(self, every: int = 1) -> Iterator[RecordedFrame]:
+        """Every `every`-th frame, in the order recorded. Those that cannot be decoded are counted and left out."""
+        messages = match_truth(self._stamped_messages(every), self.truth_topics, self.tolerance_ns)
+        for stamp_ns, message, truth_messages in messages:
+            image = self._decoded(self.topic, to_rgb, message)
+            if image is None:
+                continue
+            frame = Frame(image, stamp_ns, message.header.frame_id, self.focal_px(image.shape[1]))
+            truth = {
+                task: self._decoded(self.truth_topics[task], partial(decode_map, task), truth_message)
+                for task, truth_message in truth_messages.items()
+            }
+            yield RecordedFrame(frame, {task: known for task, known in truth.items() if known is not None})
+
+    def _stamped_messages(self, every: int) -> Iterator[tuple[str | None, int, Any]]:
+        """(task, or None for the camera; stamp; message) in the order recorded."""
+        tasks = {topic: task for task, topic in self.truth_topics.items()}
+        count = itertools.count()
+        for topic, log_ns, message in self.bag.messages([self.topic, *tasks]):
+            if topic != self.topic or next(count) % every == 0:
+                yield tasks.get(topic), stamp_ns(message, log_ns), message
+
+    def _decoded(self, topic: str, decode: Callable[[Any], T], message: Any) -> T | None:
+        """What `decode` makes of a message; None where that fails, which is counted."""
+        try:
+            return decode(message)
+        except ImageError as error:
+            reason = f"{topic}: {error}"
+            self.faults[reason] = self.faults.get(reason, 0) + 1
+            return None
+
+
+def stamp_ns(message: Any, log_ns: int) -> int:
+    """The stamp in a message's header, or when it was recorded if there is none."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec) or log_ns
+
+
+def match_truth(
+    messages: Iterator[tuple[str | None, int, Any]], tasks: Mapping[str, Any], tolerance_ns: int
+) -> Iterator[tuple[int, Any, dict[str, Any]]]:
+    """From one stream of messages, each camera message with the nearest truth of each task, {task: message}.
+
+    The stream is (task, or None for the camera; stamp; message) in any mixture, each topic in order of time.
+    A camera message comes out as soon as no better truth can come, in order, and at most WAIT are held back.
+    """
+    waiting: deque[tuple[int, Any]] = deque()
+    truths: dict[str, deque[tuple[int, Any]]] = {task: deque(maxlen=WAIT + 1) for task in tasks}
+
+    def settled(stamp: int) -> bool:
+        return all(t and (t[-1][0] > stamp + tolerance_ns or stamp in dict(t)) for t in truths.values())
+
+    def release() -> tuple[int, Any, dict[str, Any]]:
+        stamp, message = waiting.popleft()
+        nearest = {task: min(t, key=lambda item: abs(item[0] - stamp)) for task, t in truths.items() if t}
+        return stamp, message, {k: m for k, (at, m) in nearest.items() if abs(at - stamp) <= tolerance_ns}
+
+    for task, stamp, message in messages:
+        (waiting if task is None else truths[task]).append((stamp, message))
+        while waiting and (settled(waiting[0][0]) or len(waiting) > WAIT):
+            yield release()
+    while waiting:
+        yield release()
