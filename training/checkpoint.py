@@ -18,6 +18,7 @@ from training.config import RunConfig
 from training.errors import TrainingError
 
 MODEL, OPTIMISER = "model.", "optimiser."
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,10 @@ class Checkpoint:
         """Restore the moments of the parameters called `names`, in the optimiser's order."""
         state = optimiser.state_dict()
         state["state"] = {
-            i: {
-                key: self.tensors[f"{OPTIMISER}{name}.{key}"]
-                for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+            i: {key: self.tensors[f"{OPTIMISER}{name}.{key}"] for key in MOMENTS}
             for i, name in enumerate(names)
-        }  # fmt: skip
+            if f"{OPTIMISER}{name}.{MOMENTS[0]}" in self.tensors
+        }
         optimiser.load_state_dict(state)
 
 
@@ -55,7 +54,10 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dic
     """The moments of the parameters called `names`, in the optimiser's order."""
     state = optimiser.state_dict()["state"]
     return {
-        f"{OPTIMISER}{name}.{key}": tensor.clone() for i, name in enumerate(names) for key, tensor in state[i].items()
+        f"{OPTIMISER}{name}.{key}": state[i][key].clone()
+        for i, name in enumerate(names)
+        if i in state  # a parameter that the phase does not use has none
+        for key in MOMENTS
     }
 
 

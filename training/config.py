@@ -81,6 +81,8 @@ class PhaseConfig(_Section):
     name: str
     trains: Literal["backbone", "adapters"]
     steps: Positive
+    downscale: Positive = 1
+    """Train on images this many times smaller a side: a fraction of the time for the first, coarse lessons."""
     batch_size: Annotated[int, Field(ge=2)] = 16
     learning_rate: Rate = 1e-3
     warmup_steps: Positive = 200
@@ -102,6 +104,9 @@ class RunConfig(_Section):
     depth: DepthConfig
     affinity: AffinityConfig = AffinityConfig()
     phases: Annotated[tuple[PhaseConfig, ...], Field(min_length=1)]
+
+    def phase(self, name: str) -> PhaseConfig:
+        return next(phase for phase in self.phases if phase.name == name)
 
     @model_validator(mode="after")
     def _known_tasks(self) -> RunConfig:

@@ -106,26 +106,26 @@ class Backbone(nn.Module):
         return self
 
 
-def load_backbone(config: BackboneConfig, replace: Sequence[int]) -> Backbone:
-    """The configured backbone, pretrained (hub name or local folder) or from scratch (a config)."""
+def load_backbone(config: BackboneConfig) -> nn.Module:
+    """The configured Hugging Face backbone, whole: pretrained (hub name or local folder) or from scratch (settings)."""
     if config.pretrained is not None:
         name = str(config.pretrained)
         try:
             hf_config = AutoConfig.from_pretrained(name, **config.settings)
             hf_config.out_features = list(hf_config.stage_names[1:])
-            model = AutoBackbone.from_pretrained(name, config=hf_config, attn_implementation="eager")
+            pretrained: nn.Module = AutoBackbone.from_pretrained(name, config=hf_config, attn_implementation="eager")
+            return pretrained
         except (OSError, ValueError) as error:
             kind = "folder" if Path(name).exists() else "hub name"
             raise TrainingError(f"model.backbone.pretrained: cannot load the {kind} {name!r}: {error}") from error
-    else:
-        settings = {key: value for key, value in config.settings.items() if key != "model_type"}
-        try:
-            hf_config = AutoConfig.for_model(config.settings["model_type"], **settings)
-        except ValueError as error:
-            raise TrainingError(f"model.backbone.settings: {error}") from error
-        hf_config.out_features = list(hf_config.stage_names[1:])
-        model = AutoBackbone.from_config(hf_config, attn_implementation="eager")
-    return Backbone(model, replace)
+    settings = {key: value for key, value in config.settings.items() if key != "model_type"}
+    try:
+        hf_config = AutoConfig.for_model(config.settings["model_type"], **settings)
+    except ValueError as error:
+        raise TrainingError(f"model.backbone.settings: {error}") from error
+    hf_config.out_features = list(hf_config.stage_names[1:])
+    from_scratch: nn.Module = AutoBackbone.from_config(hf_config, attn_implementation="eager")
+    return from_scratch
 
 
 def _family(model: nn.Module) -> Family:

@@ -10,18 +10,19 @@ from training.task_heads import TASK_HEADS
 
 
 class InferenceModel(nn.Module):
-    """`MultitaskModel` in evaluation mode for images of the card's size.
+    """`MultitaskModel` in evaluation mode for images of one size, the card's if not given.
 
     What depends on the tasks alone (affinity-weighted embeddings, A′ with position bias and shift mask, the norms'
     scales and shifts) is computed here once and is constant from then on.
     """
 
-    def __init__(self, model: MultitaskModel) -> None:
+    def __init__(self, model: MultitaskModel, height: int | None = None, width: int | None = None) -> None:
         super().__init__()
-        self.model = model.eval()
+        self.model = model
+        self.eval()
         self.card = model.card
         with torch.no_grad():
-            self.conditions = model.conditions(model.card.height, model.card.width)
+            self.conditions = model.conditions(height or model.card.height, width or model.card.width)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """RGB uint8 (B, H, W, 3) to {task: map (B, H, W[, 3])}."""

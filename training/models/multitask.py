@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from avtar_ros.model_card import ModelCard
 from training.config import ModelConfig
 from training.models.adapter import AdapterCondition, VisionAdapterLayer
-from training.models.backbone import Backbone, Stage
+from training.models.backbone import Backbone, ReplacedLayer, Stage
 from training.models.decoder import LightDecoder
 from training.models.task_embedding import TaskEmbedding
 from training.task_heads import TASK_HEADS
@@ -56,7 +56,10 @@ class MultitaskModel(nn.Module):
         """All that depends on the tasks but not on the image of height × width, for each stage's adapter layers."""
         embedding = self.task_embedding()
         return [
-            [adapter.condition(embedding, -(-height // stage.stride), -(-width // stage.stride)) for adapter in adapters]
+            [
+                adapter.condition(embedding, -(-height // stage.stride), -(-width // stage.stride))
+                for adapter in adapters
+            ]
             for stage, adapters in zip(self.backbone.stages, self.adapters, strict=True)
         ]
 
@@ -88,7 +91,9 @@ class MultitaskModel(nn.Module):
         return {name: self.heads[name](per_task[t]) for t, name in enumerate(self.card.tasks)}
 
 
-def _adapters_of_stage(stage: Stage, replaced: tuple, window: int, embedding_width: int) -> nn.ModuleList:  # type: ignore[type-arg]
+def _adapters_of_stage(
+    stage: Stage, replaced: tuple[ReplacedLayer, ...], window: int, embedding_width: int
+) -> nn.ModuleList:
     """A stage's adapter layers; every second one attends in shifted windows."""
     return nn.ModuleList(
         VisionAdapterLayer(layer, stage.heads, window, (window // 2) * (i % 2), embedding_width)

@@ -1,0 +1,177 @@
+"""avtar-train: make a model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avtar_ros.errors import AvtarError
+from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from avtar_ros.model_card import ModelCard
+    from training.data.batch import Batch
+
+HELD_OUT_SEED = 1_000_000
+HELD_OUT_ROOMS = 500
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; gives the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (TrainingError, AvtarError, OSError) as error:
+        print(f"avtar-train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("avtar-train: interrupted; what was finished is kept.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="avtar-train", description="Make a model: train, judge and export it.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fit = commands.add_parser(
+        "fit", help="train as a config says",
+        description="Train as a config says. Run it again after an interruption and it goes on from the last checkpoint.",
+    )  # fmt: skip
+    fit.add_argument("config", type=Path, help="YAML; ready ones lie in training/configs/")
+    fit.add_argument("--out", type=Path, help="folder for checkpoints and logs (default: runs/NAME OF THE CONFIG)")
+    fit.set_defaults(run=_fit)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="measure a model on held-out rooms",
+        description="Measure a model on synthetic rooms that no training has seen.",
+    )  # fmt: skip
+    evaluate.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.safetensors)")
+    _add_rooms(evaluate)
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+    evaluate.set_defaults(run=_evaluate)
+
+    export = commands.add_parser(
+        "export", help="checkpoint to ONNX",
+        description="Export a checkpoint to ONNX with its model card. The file is compared with PyTorch and measured "
+        "on held-out rooms first; where it differs, nothing is written.",
+    )  # fmt: skip
+    export.add_argument("checkpoint", type=Path, help="last.safetensors of the last phase")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
+    export.add_argument("--images", type=Path, metavar="FOLDER", help="pictures to compare on, beside rooms and noise")
+    _add_rooms(export)
+    export.set_defaults(run=_export)
+
+    scenes = commands.add_parser(
+        "scenes", help="look at synthetic rooms",
+        description="Write previews of synthetic rooms, or a bag of a camera walking through one, with ground truth.",
+    )  # fmt: skip
+    target = scenes.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="FOLDER", help="write a preview picture a room here")
+    target.add_argument("--bag", type=Path, metavar="FILE", help="write an MCAP bag here")
+    scenes.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the (first) room (default: %(default)s)")
+    scenes.add_argument("--rooms", type=int, default=12, help="previews to write (default: %(default)s)")
+    scenes.add_argument("--frames", type=int, default=90, help="frames of the bag (default: %(default)s)")
+    scenes.add_argument("--rate", type=float, default=15.0, help="frames per second of the bag (default: %(default)s)")
+    scenes.add_argument(
+        "--size", type=_size, default=(256, 192), metavar="WxH", help="of the images (default: 256x192)"
+    )
+    scenes.set_defaults(run=_scenes)
+    return parser
+
+
+def _add_rooms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rooms", type=int, default=HELD_OUT_ROOMS, help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the first room (default: %(default)s)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, at least 32x32")
+    return int(width), int(height)
+
+
+# torch and transformers take seconds to import, so each command imports what it needs.
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from training.config import load_config
+    from training.fit import fit
+
+    config = load_config(options.config)
+    checkpoint = fit(config, options.out or Path("runs") / config.name)
+    print(f"trained. Next: avtar-train export {checkpoint} --out {config.name}.onnx")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from avtar_ros.engines import open_engine
+    from training.checkpoint import load_checkpoint
+    from training.evaluate import evaluate, held_out_rooms, torch_infer
+    from training.export import load_model
+
+    def rooms(card: ModelCard) -> Iterator[Batch]:
+        with tqdm(total=options.rooms, unit="room", desc="held-out rooms") as progress:
+            for batch in held_out_rooms(options.rooms, options.seed, card):
+                yield batch
+                progress.update(len(batch))
+
+    if options.model.suffix == ".safetensors":
+        model = load_model(load_checkpoint(options.model))
+        figures = evaluate(torch_infer(model), model.card, rooms(model.card))
+    else:
+        with open_engine(options.model) as engine:
+            figures = evaluate(engine.infer, engine.card, rooms(engine.card))
+    _print_figures(figures)
+    if options.json:
+        write_atomically(options.json, json.dumps(figures, indent=1) + "\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.checkpoint import load_checkpoint
+    from training.export import ExportOptions, export
+
+    command = shlex.join(["avtar-train", *sys.argv[1:]])
+    card = export(
+        load_checkpoint(options.checkpoint),
+        options.out,
+        ExportOptions(options.rooms, options.seed, options.images, command),
+    )
+    _print_figures(card.metrics)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {', '.join(card.tasks)}")
+
+
+def _scenes(options: argparse.Namespace) -> None:
+    from training.scenes import write_bag, write_previews
+
+    width, height = options.size
+    if options.bag:
+        write_bag(options.bag, options.seed, options.frames, options.rate, width, height)
+    else:
+        write_previews(options.out, range(options.seed, options.seed + options.rooms), width, height)
+
+
+def _print_figures(figures: dict[str, float]) -> None:
+    from avtar_ros.metrics import FIGURES
+
+    for key, value in figures.items():
+        print(f"{key:24} {value:8.4f} {FIGURES[key].unit:2}  {FIGURES[key].title}")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write the whole file or nothing."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

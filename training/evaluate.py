@@ -1,0 +1,45 @@
+"""How good a model is on held-out rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avtar_ros.metrics import StreamingMetrics
+from avtar_ros.model_card import ModelCard
+from avtar_ros.tasks import DEPTH, Maps
+from training.data.batch import Batch
+from training.data.synthetic_rooms import render_rooms
+from training.models.inference import InferenceModel
+
+Infer = Callable[[NDArray[np.uint8]], Maps]
+"""RGB images (B, H, W, 3) to task maps: an engine's `infer`, or `torch_infer` of a model in training."""
+
+
+def held_out_rooms(count: int, first_seed: int, card: ModelCard, chunk: int = 16) -> Iterator[Batch]:
+    """`count` rooms at the card's size, `chunk` at a time."""
+    for start in range(first_seed, first_seed + count, chunk):
+        yield render_rooms(range(start, min(start + chunk, first_seed + count)), card.width, card.height)
+
+
+def evaluate(infer: Infer, card: ModelCard, batches: Iterable[Batch]) -> dict[str, float]:
+    """Metrics over all batches, under the keys of `avtar_ros.metrics`."""
+    metrics = StreamingMetrics(card.tasks, len(card.classes))
+    for batch in batches:
+        maps = infer(batch.image.numpy())
+        if card.depth is not None:
+            scale = batch.focal.numpy() / card.depth.focal_px
+            maps[DEPTH.name] = maps[DEPTH.name] * scale[:, None, None]
+        metrics.update(maps, {name: batch.maps[name].numpy() for name in card.tasks if name in batch.maps})
+    return metrics.compute()
+
+
+def torch_infer(model: InferenceModel) -> Infer:
+    def infer(images: NDArray[np.uint8]) -> Maps:
+        with torch.inference_mode():
+            return {name: values.numpy() for name, values in model(torch.from_numpy(images)).items()}
+
+    return infer

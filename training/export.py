@@ -1,0 +1,145 @@
+"""A checkpoint to the ONNX file that travels: exported, compared with PyTorch, measured, and only then written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from avtar_ros.engines import Engine, open_engine
+from avtar_ros.engines.onnxruntime import INPUT
+from avtar_ros.model_card import CARD_KEY, ModelCard
+from avtar_ros.tasks import SEGMENTATION, Maps
+from training.checkpoint import Checkpoint
+from training.data.synthetic_rooms import render_rooms
+from training.errors import TrainingError
+from training.evaluate import evaluate, held_out_rooms, torch_infer
+from training.fit import build_model
+from training.models.inference import InferenceModel
+
+OPSET = 18
+EQUAL_IDS = 0.999
+TOLERANCE = 1e-3
+COMPARED_ROOMS = range(3_000_000, 3_000_004)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """`rooms` held-out rooms from `seed` on are measured for the card; `images` are more to compare on."""
+
+    rooms: int = 500
+    seed: int = 1_000_000
+    images: Path | None = None
+    command: str = ""
+
+
+def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelCard:
+    """Write `path`, an ONNX file with its card; gives the card.
+
+    Raises TrainingError, and writes nothing, where ONNX Runtime and PyTorch disagree: class ids on more than 0.1 %
+    of the pixels, or anything else by more than 1e-3.
+    """
+    model = load_model(checkpoint)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        draft = Path(folder) / "model.onnx"
+        _write_graph(model, draft)
+        card = model.card.replace(provenance=_provenance(checkpoint, options))
+        _write_card(draft, card)
+        with open_engine(draft) as engine:
+            compare(model, engine, _comparison_images(card, options.images))
+            if options.rooms:
+                figures = evaluate(engine.infer, card, held_out_rooms(options.rooms, options.seed, card))
+                card = card.replace(metrics={key: round(value, 4) for key, value in figures.items()})
+        _write_card(draft, card)
+        draft.replace(path)
+    return card
+
+
+def load_model(checkpoint: Checkpoint) -> InferenceModel:
+    """The model in a checkpoint of an adapter phase, ready to infer."""
+    trains = checkpoint.config.phase(checkpoint.phase).trains
+    if trains != "adapters":
+        raise TrainingError(
+            f"the checkpoint is of phase {checkpoint.phase!r}, which has no adapters yet. "
+            f"Use that of phase {checkpoint.config.phases[-1].name!r}."
+        )
+    model = build_model(checkpoint.config, trains, checkpoint.card)
+    checkpoint.load_into(model)
+    return InferenceModel(model)
+
+
+def compare(model: InferenceModel, engine: Engine, images: Iterable[NDArray[np.uint8]]) -> None:
+    """Raises TrainingError where `engine` does not give what `model` gives."""
+    infer = torch_infer(model)
+    for batch in images:
+        expected, got = infer(batch), engine.infer(batch)
+        for name, difference in _differences(expected, got).items():
+            limit = 1 - EQUAL_IDS if name == SEGMENTATION.name else TOLERANCE
+            if not difference <= limit:
+                raise TrainingError(
+                    f"the exported graph differs from PyTorch in {name}: {difference:.2e}, allowed {limit:.0e}. "
+                    "Nothing was written; this is a fault of the exporter or of the model's numbers."
+                )
+
+
+def _differences(expected: Maps, got: Maps) -> dict[str, float]:
+    """Share of other class ids; largest difference of anything else (depth relative where it is beyond 1 m)."""
+    return {
+        name: float(np.mean(expected[name] != got[name]))
+        if name == SEGMENTATION.name
+        else float(np.max(np.abs(expected[name] - got[name]) / np.maximum(1.0, np.abs(expected[name]))))
+        for name in expected
+    }
+
+
+def _write_graph(model: InferenceModel, path: Path) -> None:
+    example = torch.zeros(2, model.card.height, model.card.width, 3, dtype=torch.uint8)
+    program = torch.onnx.export(
+        model,
+        (example,),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=[INPUT],
+        output_names=list(model.card.tasks),
+        dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1, max=64)}},
+        verbose=False,
+    )
+    assert program is not None
+    program.save(str(path), external_data=False)
+
+
+def _write_card(path: Path, card: ModelCard) -> None:
+    graph = onnx.load(str(path))
+    onnx.helper.set_model_props(graph, {CARD_KEY: card.to_json()})
+    onnx.save(graph, str(path))
+
+
+def _comparison_images(card: ModelCard, folder: Path | None) -> Iterable[NDArray[np.uint8]]:
+    """Noise, rooms, and the pictures in `folder`."""
+    yield np.random.default_rng(0).integers(0, 256, (2, card.height, card.width, 3), np.uint8)
+    yield render_rooms(COMPARED_ROOMS, card.width, card.height).image.numpy()
+    for path in sorted(folder.iterdir()) if folder else ():
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise TrainingError(f"{path}: not a picture that OpenCV can read.")
+        resized = cv2.resize(picture, (card.width, card.height), interpolation=cv2.INTER_AREA)
+        yield np.ascontiguousarray(resized[None, ..., ::-1], dtype=np.uint8)
+
+
+def _provenance(checkpoint: Checkpoint, options: ExportOptions) -> dict[str, str]:
+    measured = f"{options.rooms} synthetic rooms from seed {options.seed}" if options.rooms else "not measured"
+    return {
+        "config": checkpoint.config.name,
+        "phase": checkpoint.phase,
+        "steps": str(checkpoint.step),
+        "measured_on": measured,
+        "exported_by": options.command,
+        "torch": torch.__version__,
+    }

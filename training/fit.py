@@ -1,0 +1,214 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from avtar_ros.model_card import DepthRange, ModelCard, SemanticClass
+from avtar_ros.tasks import DEPTH, SEGMENTATION
+from training.affinity import AffinityProbe
+from training.checkpoint import Checkpoint, load_checkpoint, model_tensors, optimiser_tensors, save_checkpoint
+from training.config import PhaseConfig, RunConfig
+from training.data.augment import downscaled, flipped
+from training.data.batch import Batch
+from training.data.rooms import RoomsDataset
+from training.data.synthetic_rooms import CLASSES
+from training.evaluate import evaluate, torch_infer
+from training.models.backbone import Backbone, load_backbone
+from training.models.inference import InferenceModel
+from training.models.multitask import MultitaskModel
+from training.task_heads import TASK_HEADS
+
+
+def fit(config: RunConfig, folder: Path) -> Path:
+    """Run all phases, going on where an earlier run in `folder` stopped; gives the path of the last checkpoint.
+
+    Every phase has a folder of its own with `last.safetensors` and `log.jsonl`, one line an evaluation.
+    """
+    data = config.data
+    rooms = RoomsDataset(data.rooms, data.first_seed, data.width, data.height)
+    validation = RoomsDataset(data.validation_rooms, data.validation_seed, data.width, data.height)
+    before: Checkpoint | None = None
+    for phase in config.phases:
+        run = PhaseRun(config, phase, folder / phase.name, before)
+        run.go(rooms, validation)
+        before = load_checkpoint(run.path)
+    return run.path
+
+
+def new_card(config: RunConfig) -> ModelCard:
+    """What is known of a model before it is trained."""
+    depth = DepthRange(config.depth.min_m, config.depth.max_m, config.depth.focal_px)
+    return ModelCard(
+        name=config.name,
+        tasks=config.tasks,
+        width=config.data.width,
+        height=config.data.height,
+        classes=tuple(SemanticClass(*c) for c in CLASSES) if SEGMENTATION.name in config.tasks else (),
+        depth=depth if DEPTH.name in config.tasks else None,
+        training_data=f"{config.data.rooms} synthetic rooms of avtar_ros (seeds from {config.data.first_seed})",
+        licence="Apache-2.0",
+    )
+
+
+def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpoint | None = None) -> MultitaskModel:
+    """The network of a phase that trains the backbone (no adapters) or the adapters (backbone frozen).
+
+    It starts from what the phase `before` made; adapter layers then start from the layers that they replace.
+    """
+    hf_model = load_backbone(config.model.backbone)
+    model = MultitaskModel(Backbone(hf_model, [0] * len(config.model.replace)), config.model, card)
+    adapted_before = before is not None and config.phase(before.phase).trains == "adapters"
+    if before is not None and not adapted_before:
+        before.load_into(model)
+    if trains == "adapters":
+        decoder, heads = model.decoder, model.heads
+        model = MultitaskModel(Backbone(hf_model, config.model.replace), config.model, card)
+        model.decoder, model.heads = decoder, heads
+        if before is not None and adapted_before:
+            before.load_into(model)
+        model.backbone.freeze()
+    return model
+
+
+class PhaseRun:
+    """One phase of a run, begun anew or gone on with where `folder` holds a checkpoint."""
+
+    def __init__(self, config: RunConfig, phase: PhaseConfig, folder: Path, before: Checkpoint | None) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.phase, self.folder = config, phase, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "last.safetensors"
+        self.card = new_card(config)
+        self.model = build_model(config, phase.trains, self.card, before)
+        self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
+        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        decayed = {name: p for name, p in trained.items() if p.dim() > 1}
+        self.names = [*decayed, *(name for name in trained if name not in decayed)]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": list(decayed.values()), "weight_decay": phase.weight_decay},
+                {"params": [p for name, p in trained.items() if name not in decayed], "weight_decay": 0.0},
+            ],
+            lr=phase.learning_rate,
+        )
+        self.step = 0
+        if self.path.is_file():
+            checkpoint = load_checkpoint(self.path)
+            checkpoint.load_into(self.model)
+            checkpoint.load_optimiser(self.optimiser, self.names)
+            self.step = checkpoint.step
+
+    def go(self, rooms: RoomsDataset, validation: RoomsDataset) -> None:
+        """Train to the phase's last step, evaluating and saving on the way."""
+        phase = self.phase
+        print(f"phase {phase.name}: {_parameter_table(self.model)}")
+        running, began = 0.0, time.monotonic()
+        with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name) as progress:
+            for batch in self._batches(rooms):
+                losses = self._train_step(batch)
+                self.step += 1
+                running += 0.02 * (sum(losses.values()) - running)
+                progress.update()
+                progress.set_postfix({name[:3]: f"{loss:.3f}" for name, loss in losses.items()}, refresh=False)
+                if self.step % phase.evaluate_every == 0 or self.step == phase.steps:
+                    self._evaluate(validation, losses, time.monotonic() - began)
+                    self._save()
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        phase = self.phase
+        for group in self.optimiser.param_groups:
+            group["lr"] = phase.learning_rate * learning_rate_factor(self.step, phase.warmup_steps, phase.steps)
+        self.model.train()
+        measure = self.probe is not None and self.step % self.config.affinity.every == 0
+        with self.probe.record() if self.probe is not None and measure else nullcontext():
+            with torch.autocast("cpu", torch.bfloat16, enabled=phase.bfloat16):
+                raw = self.model(batch.image)
+            losses = self._losses(raw, batch)
+            self.optimiser.zero_grad()
+            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        if self.probe is not None and measure:
+            self._update_affinity(self.probe.affinity())
+        nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip_norm)
+        self.optimiser.step()
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def _losses(self, raw: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        targets = dict(batch.maps)
+        if self.card.depth is not None:  # as the card's camera would see it
+            targets[DEPTH.name] = targets[DEPTH.name] * (self.card.depth.focal_px / batch.focal)[:, None, None]
+        return {
+            name: self.config.loss_weights.get(name, 1.0) * TASK_HEADS[name].loss(raw[name].float(), targets[name])
+            for name in self.card.tasks
+        }
+
+    def _update_affinity(self, measured: Tensor) -> None:
+        affinity = self.model.task_embedding.affinity
+        affinity.lerp_(measured, 1 - self.config.affinity.momentum)
+
+    def _batches(self, rooms: RoomsDataset) -> Iterator[Batch]:
+        """The batches of the steps still to do, each prepared while the one before is trained on."""
+        with ThreadPoolExecutor(1) as background:
+            ahead = background.submit(self._batch, rooms, self.step)
+            for step in range(self.step, self.phase.steps):
+                batch = ahead.result()
+                ahead = background.submit(self._batch, rooms, min(step + 1, self.phase.steps - 1))
+                yield batch
+
+    def _batch(self, rooms: RoomsDataset, step: int) -> Batch:
+        """The batch of a step: a function of seed and step alone, so that a resumed run sees the same ones."""
+        size = self.phase.batch_size
+        epoch, place = divmod(step, len(rooms) // size)
+        order = torch.randperm(len(rooms), generator=torch.Generator().manual_seed(self.config.seed + epoch))
+        batch = rooms.batch(order[place * size : (place + 1) * size].tolist())
+        coins = torch.rand(size, generator=torch.Generator().manual_seed(self.config.seed + step))
+        return downscaled(flipped(batch, coins < 0.5), self.phase.downscale)
+
+    def _evaluate(self, validation: RoomsDataset, losses: dict[str, float], seconds: float) -> None:
+        size = self.phase.batch_size
+        batches = (
+            downscaled(validation.batch(range(start, min(start + size, len(validation)))), self.phase.downscale)
+            for start in range(0, len(validation), size)
+        )
+        model = InferenceModel(
+            self.model, self.card.height // self.phase.downscale, self.card.width // self.phase.downscale
+        )
+        metrics = evaluate(torch_infer(model), self.card, batches)
+        tqdm.write(f"step {self.step}: " + "  ".join(f"{key} {value:.3f}" for key, value in metrics.items()))
+        line = {"step": self.step, "seconds": round(seconds, 1), "losses": losses, "metrics": metrics}
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def _save(self) -> None:
+        affinity = self.model.task_embedding.affinity.tolist() if self.probe is not None else ()
+        checkpoint = Checkpoint(
+            self.config,
+            self.card.replace(affinity=tuple(map(tuple, affinity))),
+            self.phase.name,
+            self.step,
+            model_tensors(self.model) | optimiser_tensors(self.optimiser, self.names),
+        )
+        save_checkpoint(checkpoint, self.path)
+
+
+def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to nothing."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _parameter_table(model: nn.Module) -> str:
+    total = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return f"{total / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained ({100 * trained / total:.0f} %)"
