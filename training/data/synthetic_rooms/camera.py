@@ -59,8 +59,8 @@ def sample_sensor(rng: Rng) -> Sensor:
         balance=(rng.between(0.85, 1.18), 1.0, rng.between(0.85, 1.18)),
         vignette=rng.between(0.0, 0.35),
         blur=rng.between(0.35, 0.9),
-        read_noise=0.002 + 0.018 * noisy,
-        shot_noise=0.004 + 0.03 * noisy,
+        read_noise=0.001 + 0.012 * noisy,
+        shot_noise=0.004 + 0.022 * noisy,
         gamma=rng.between(1.9, 2.5),
     )
 
@@ -73,7 +73,7 @@ def sample_focal(rng: Rng) -> float:
 def sample_view(rng: Rng, room: Room) -> View:
     """A view from free space towards furniture: the best filled of a few that are drawn."""
     focal = sample_focal(rng)
-    position, yaw, pitch = aimed(rng, room, free_positions(rng, room, 12), focal)
+    position, yaw, pitch = aimed(rng, room, free_positions(rng, room, 12)[:8], focal)
     rotation = look(yaw, pitch, rng.between(-0.05, 0.05))
     return View(position, rotation, focal, sample_sensor(rng), int(rng.random() * 2**31))
 

@@ -27,7 +27,7 @@ class Room:
     kind: furniture.BOX, CYLINDER or SPHERE; class_id, instance: (n,) integers, the room's shell is instance 0.
     texture: (n,) ids; factor: (n, 3) texture coordinates per unit of a primitive's own [-1, 1] coordinates;
     shift: (n, 2) texture origin; first, second: (n, 3) colours; gloss, emission: (n,).
-    lights: (2, 7), position, colour, radius of each; the first is the lamp that casts sharp shadows.
+    lights: (2, 7), position, colour, radius of each; the ceiling lamp and the window.
     ambient: (3,) colour of the light from everywhere.
     """
 
@@ -382,7 +382,7 @@ class _Builder:
         wx, wy, wz = self.windows[0] if self.windows else (self.width * rng.random(), self.depth * rng.random(), 1.6)
         sky = _scaled((rng.between(0.75, 1.0), 0.92, 1.0), max(day, rng.between(0.05, 0.35)))
         lights = np.array([(x, y, z, *colour, rng.between(0.05, 0.3)), (wx, wy, wz, *sky, rng.between(0.2, 0.5))], np.float32)
-        ambient = 0.3 * (lights[0, 3:6] + lights[1, 3:6]) * rng.between(0.7, 1.6)
+        ambient = (lights[0, 3:6] + lights[1, 3:6]) * rng.between(0.15, 0.4)
         return lights, ambient.astype(np.float32)
 
     def finish(self) -> Room:

@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.data.synthetic_rooms.camera import Array, View, aimed, clearance, free_positions, look, sample_focal, sample_sensor
+from training.data.synthetic_rooms.camera import (
+    Array,
+    View,
+    aimed,
+    clearance,
+    free_positions,
+    look,
+    sample_focal,
+    sample_sensor,
+)
 from training.data.synthetic_rooms.furniture import Rng
 from training.data.synthetic_rooms.layout import Room
 

@@ -17,6 +17,7 @@ from training.data.synthetic_rooms.primitives import MISS, Rays, interval
 from training.data.synthetic_rooms.scene import Scene
 
 TILE = 16
+SAMPLES = 4  # in a tile, pixels are ordered by row % SAMPLES first: each group of rows may look at another point of a lamp
 NUMBER_BITS = 0xFF  # low bits of a depth's float32 pattern that carry the primitive's number meanwhile
 DEPTH_BITS = 0x7FFFFFFF ^ NUMBER_BITS
 
@@ -65,7 +66,7 @@ class Caster:
         self.origin = apply(scene.inverse, scene.position[:, None] - scene.centre)
         self.pixel = pixel
         steps = torch.arange(TILE, device=scene.kind.device, dtype=torch.float32)
-        self.across, self.down = steps[None, None, :], steps[None, :, None]
+        self.across, self.down = steps, steps.view(-1, SAMPLES).t().reshape(-1)
 
     def cast(self) -> tuple[Tensor, Tensor]:
         """Approximate z-depth and the number of the primitive that is seen, both (F, rows * TILE, columns * TILE);
@@ -102,8 +103,8 @@ class Caster:
         matrix = self._at(self.view_rays, primitives)
         corner = (matrix[:, :, 2] + matrix[:, :, 0] * (tile % self.columns * TILE)[:, None]
                   + matrix[:, :, 1] * (tile // self.columns * TILE)[:, None])
-        lines = corner[:, :, None] + matrix[:, :, 1, None] * self.down.reshape(1, 1, TILE)  # (m, 3, TILE)
-        points = matrix[:, :, 0, None] * self.across.reshape(1, 1, TILE)
+        lines = corner[:, :, None] + matrix[:, :, 1, None] * self.down  # (m, 3, TILE)
+        points = matrix[:, :, 0, None] * self.across
         x, y, z = ((lines[:, i, :, None] + points[:, i, None, :]).view(-1, TILE * TILE) for i in range(3))
         return x, y, z
 
@@ -130,12 +131,13 @@ class Caster:
 
     def to_image(self, tiled: Tensor) -> Tensor:
         """(tiles, TILE * TILE) -> (F, rows * TILE, columns * TILE)."""
-        shaped = tiled.view(-1, self.rows, self.columns, TILE, TILE).transpose(2, 3)
+        shaped = tiled.view(-1, self.rows, self.columns, SAMPLES, TILE // SAMPLES, TILE).permute(0, 1, 4, 3, 2, 5)
         return shaped.reshape(-1, self.rows * TILE, self.columns * TILE)
 
     def to_tiles(self, image: Tensor) -> Tensor:
         """(F, rows * TILE, columns * TILE) -> (tiles, TILE * TILE)."""
-        return image.view(-1, self.rows, TILE, self.columns, TILE).transpose(2, 3).reshape(-1, TILE * TILE)
+        shaped = image.view(-1, self.rows, TILE // SAMPLES, SAMPLES, self.columns, TILE).permute(0, 1, 4, 3, 2, 5)
+        return shaped.reshape(-1, TILE * TILE)
 
     @staticmethod
     def _at(values: Tensor, primitives: Tensor) -> Tensor:

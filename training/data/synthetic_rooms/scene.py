@@ -23,7 +23,8 @@ class Scene:
     kind (F, n) int64; inverse (F, n, 3, 3) maps offsets in the room to a primitive's own frame, in which a box is
     [-1, 1]^3, a cylinder has radius 1 and z in [-1, 1], a sphere has radius 1; centre (F, n, 3);
     axes (F, n, 3, 3) half axes as columns.
-    looks (14, F * n): texture, factor x y z, shift u v, first r g b, second r g b, gloss, emission;
+    looks (15, F * n): texture, factor x y z, shift u v, texture repeats per metre, first r g b, second r g b, gloss,
+    emission;
     identity (F * n,) int64: class id * 256 + instance.
     position (F, 3), rotation (F, 3, 3), focal (F,) in pixels; lights (F, 2, 7), ambient (F, 3).
     """
@@ -62,7 +63,7 @@ def assemble(shots: Sequence[tuple[Room, View]], width: int, height: int, device
         return torch.from_numpy(np.stack(rows)).to(device)
 
     rooms, views = [room for room, _ in shots], [view for _, view in shots]
-    looks = padded([np.column_stack((r.texture, r.factor, r.shift, r.first, r.second, r.gloss, r.emission))
+    looks = padded([np.column_stack((r.texture, r.factor, r.shift, _density(r), r.first, r.second, r.gloss, r.emission))
                     .astype(np.float32) for r in rooms], 0.0)
     return Scene(
         width, height,
@@ -78,3 +79,9 @@ def assemble(shots: Sequence[tuple[Room, View]], width: int, height: int, device
         lights=stacked([r.lights for r in rooms]),
         ambient=stacked([r.ambient for r in rooms]),
     )
+
+
+def _density(room: Room) -> NDArray[np.float32]:
+    """Texture repeats per metre. Where a texture is stretched over a thin box this is right for its large faces."""
+    density: NDArray[np.float32] = np.median(room.factor / room.half, axis=1)
+    return density

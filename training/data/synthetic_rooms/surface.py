@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from training.data.synthetic_rooms.furniture import BOX, CYLINDER, SPHERE
-from training.data.synthetic_rooms.layout import SHELL_FACES
-from training.data.synthetic_rooms.materials import LEVEL_STARTS, LEVELS, SIZE, STRIDE, CHROMA_RANGE, atlas
+from training.data.synthetic_rooms.materials import CHROMA_RANGE, LEVEL_STARTS, LEVELS, SIZE, STRIDE, atlas
 from training.data.synthetic_rooms.raycast import Caster
 
 Planes = tuple[Tensor, Tensor, Tensor]
@@ -17,12 +16,14 @@ Planes = tuple[Tensor, Tensor, Tensor]
 
 @dataclass
 class Surface:
-    """Per pixel (F, H, W): z-depth; unit normal towards the camera and point, in the room; reflectance (linear RGB);
-    gloss; emission; identity (class id * 256 + instance)."""
+    """Per pixel (F, H, W): z-depth; unit normal towards the camera and point, in the room; facing, the normal's share
+    along the ray back to the camera, of which z-depth counts as length 1; reflectance (linear RGB); gloss; emission;
+    identity (class id * 256 + instance)."""
 
     depth: Tensor
     normal: Planes
     point: Planes
+    facing: Tensor
     reflectance: Planes
     gloss: Tensor
     emission: Tensor
@@ -39,13 +40,13 @@ def surface(caster: Caster, depth: Tensor, number: Tensor) -> Surface:
     scene = caster.scene
     views, most = scene.kind.shape
     index = (number + torch.arange(views, device=number.device, dtype=torch.int32)[:, None, None] * most).reshape(-1)
-    frames = torch.cat((scene.inverse.reshape(-1, 9), caster.origin.reshape(-1, 3)), dim=1).t().contiguous()
-    m = _gather(frames, index, number.shape)
-    kind = scene.kind.reshape(-1).to(torch.uint8)[index].view(number.shape)
+    m = _gather(scene.inverse.reshape(-1, 9).t().contiguous(), index, number.shape)
+    origin = _gather(caster.origin.reshape(-1, 3).t().contiguous(), index, number.shape)
+    kind = scene.kind.reshape(-1).to(torch.uint8).index_select(0, index).view(number.shape)
     ray = view_rays(caster)
 
     step = [m[3 * i] * ray[0] + m[3 * i + 1] * ray[1] + m[3 * i + 2] * ray[2] for i in range(3)]
-    q = [(step[i] * depth).add_(m[9 + i]) for i in range(3)]
+    q = [(step[i] * depth).add_(origin[i]) for i in range(3)]
     faces, masks = _faces(kind, q)
     g = [q[i] * masks[i] for i in range(3)]
     n = [m[i] * g[0] + m[3 + i] * g[1] + m[6 + i] * g[2] for i in range(3)]
@@ -58,11 +59,14 @@ def surface(caster: Caster, depth: Tensor, number: Tensor) -> Surface:
 
     face = ((q[0] > 0) * faces[0]) + (2 + (q[1] > 0).byte()) * faces[1] + (4 + (q[2] > 0).byte()) * faces[2]
     index = index + (face * (number == 0)).reshape(-1)
-    looks = _gather(scene.looks, index, number.shape)
-    footprint = exact / (scene.focal[:, None, None] * (normal[0] * ray[0] + normal[1] * ray[1] + normal[2] * ray[2]).abs().clamp_(min=0.25))
-    reflectance = _colour(looks, q, faces, footprint, m)
-    return Surface(exact, normal, (point[0], point[1], point[2]), reflectance, looks[12], looks[13],
-                   scene.identity[index].view(number.shape))
+    facing = (normal[0] * ray[0] + normal[1] * ray[1] + normal[2] * ray[2]).neg_()
+    footprint = exact / (facing.clamp(min=0.25).mul_(scene.focal[:, None, None]))
+    paint = _gather(scene.looks[:7], index, number.shape)
+    texel = _texel(paint, q, faces, footprint)
+    colours = _gather(scene.looks[7:13], index, number.shape)
+    gloss, emission = _gather(scene.looks[13:], index, number.shape)
+    return Surface(exact, normal, (point[0], point[1], point[2]), facing, _colour(colours, texel), gloss, emission,
+                   scene.identity.index_select(0, index).view(number.shape))
 
 
 def view_rays(caster: Caster) -> Planes:
@@ -93,22 +97,31 @@ def _faces(kind: Tensor, q: list[Tensor]) -> tuple[Planes, Planes]:
     return (on_x, on_y, on_z), masks
 
 
-def _colour(looks: Tensor, q: list[Tensor], faces: Planes, footprint: Tensor, m: Tensor) -> Planes:
-    """Look the texture up, at the mip level where a texel is about a pixel, and mix the material's two colours."""
-    turns = [q[i] * looks[1 + i] for i in range(3)]
-    u = torch.where(faces[0], turns[1], turns[0]) + looks[4]
-    v = torch.where(faces[2], turns[1], turns[2]) + looks[5]
-    per_metre = (looks[2] * (m[3].square() + m[4].square() + m[5].square()).sqrt_()).mul_(footprint * SIZE)
-    level = per_metre.clamp_(min=1.0).log2_().add_(0.3).clamp_(max=LEVELS - 1).to(torch.int32)
-    side = torch.full_like(level, SIZE) >> level
-    column = ((u - u.floor()) * side).to(torch.int32)
-    row = ((v - v.floor()) * side).to(torch.int32)
+def _texel(paint: Tensor, q: list[Tensor], faces: Planes, footprint: Tensor) -> Tensor:
+    """Look the texture up, four bytes a pixel, at the mip level where a texel is about as large as a pixel.
+
+    paint: texture, factor x y z, shift u v, repeats per metre; footprint: metres on the surface that a pixel covers.
+    """
+    turns = [q[i] * paint[1 + i] for i in range(3)]
+    u = torch.where(faces[0], turns[1], turns[0]).add_(paint[4])
+    v = torch.where(faces[2], turns[1], turns[2]).add_(paint[5])
+    level = footprint.mul_(paint[6]).mul_(SIZE).clamp_(min=1.0).log2_().add_(0.3).clamp_(max=LEVELS - 1).to(torch.int32)
+    side = torch.full_like(level, SIZE).bitwise_right_shift_(level)
+    last = side - 1
+    column = torch.minimum((u.sub_(u.floor()) * side).to(torch.int32), last)
+    row = torch.minimum((v.sub_(v.floor()) * side).to(torch.int32), last)
     starts = torch.tensor(LEVEL_STARTS, dtype=torch.int32, device=level.device)
-    where = (looks[0] * STRIDE).to(torch.int32) + starts[level] + torch.minimum(row, side - 1) * side + torch.minimum(column, side - 1)
-    texel = atlas(level.device).index_select(0, where.reshape(-1)).view(where.shape)
+    start = starts.index_select(0, level.view(-1)).view(level.shape)
+    where = (paint[0] * STRIDE).to(torch.int32).add_(start).add_(row.mul_(side)).add_(column)
+    return atlas(level.device).index_select(0, where.view(-1)).view(where.shape)
+
+
+def _colour(colours: Tensor, texel: Tensor) -> Planes:
+    """Mix a material's two colours (6, F, H, W) as the texel says."""
     mix = (texel & 255).float().mul_(1 / 255)
     shade = ((texel >> 8) & 255).float().mul_(2 / 255)
     warm = ((texel >> 16) & 255).float().mul_(CHROMA_RANGE / 255).add_(1 - CHROMA_RANGE / 2)
     cool = ((texel >> 24) & 255).float().mul_(CHROMA_RANGE / 255).add_(1 - CHROMA_RANGE / 2)
-    red, green, blue = (torch.lerp(looks[6 + i], looks[9 + i], mix).mul_(shade) for i in range(3))
-    return red.mul_(warm), green.mul_(2 - (warm + cool).mul_(0.5)), blue.mul_(cool)
+    green = (warm + cool).mul_(-0.5).add_(2)
+    red, grass, blue = (torch.lerp(colours[i], colours[3 + i], mix).mul_(shade) for i in range(3))
+    return red.mul_(warm), grass.mul_(green), blue.mul_(cool)
