@@ -41,6 +41,10 @@ class Figure:
     unit: str
     higher_is_better: bool
 
+    def text(self, value: float) -> str:
+        """The value with its unit, as precise as people read it."""
+        return f"{value:.1f}{self.unit}" if self.unit == "°" else f"{value:.3f} {self.unit}".rstrip()
+
 
 FIGURES = {
     "segmentation.miou": Figure("Mean IoU", "", True),

@@ -41,6 +41,8 @@ class Task:
     colorize: Callable[[TaskMap, ModelCard], rendering.Image]
     unit_vectors: bool = False
     """Whether the channels are a unit vector, to be renormalised after interpolation."""
+    overlaid: bool = False
+    """Whether its colours are best looked at over the image."""
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         return (height, width, self.channels) if self.channels else (height, width)
@@ -59,7 +61,7 @@ class Task:
 
 
 SEGMENTATION = Task("segmentation", "Segmentation", "class id", np.uint8, 0, "mono8", cv2.INTER_NEAREST,
-                    rendering.color_classes)
+                    rendering.color_classes, overlaid=True)
 DEPTH = Task("depth", "Depth", "m", np.float32, 0, "32FC1", cv2.INTER_LINEAR, rendering.color_depth)
 NORMALS = Task("normals", "Surface normals", "unit vector", np.float32, 3, "32FC3", cv2.INTER_LINEAR,
                rendering.color_normals, unit_vectors=True)

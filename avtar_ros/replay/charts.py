@@ -1,0 +1,101 @@
+"""Charts as SVG to stand inside an HTML page, which styles them: classes axis, grid, bar, line and dot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 560, 240
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 40
+MAX_POINTS = 500
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps values in [low, high] to pixels from `start` to `end`; its ends are round numbers."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    step: float
+
+    @classmethod
+    def over(cls, low: float, high: float, start: float, end: float, ticks: int) -> Axis:
+        """An axis that covers [low, high] with about `ticks` steps of 1, 2 or 5 times a power of ten."""
+        if high - low < 1e-6 * max(1.0, abs(low)):
+            high = low + max(1.0, 0.1 * abs(low))
+        span = high - low
+        power = 10 ** math.floor(math.log10(span / ticks))
+        step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= ticks)
+        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, start, end, step)
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    @property
+    def ticks(self) -> list[float]:
+        return [self.low + i * self.step for i in range(round((self.high - self.low) / self.step) + 1)]
+
+
+def histogram(values: Sequence[float], x_title: str, y_title: str, marks: dict[str, float]) -> Markup:
+    """How often values occur, with named vertical marks."""
+    x = Axis.over(min(values), max(values), LEFT, WIDTH - RIGHT, ticks=8)
+    bins = np.linspace(x.low, x.high, 33)
+    counts, _ = np.histogram(values, bins)
+    y = Axis.over(0, int(counts.max()), HEIGHT - BOTTOM, TOP, ticks=4)
+    bars = [
+        f'<rect class="bar" x="{x(low) + 0.5:.1f}" width="{x(high) - x(low) - 1:.1f}" '
+        f'y="{y(count):.1f}" height="{y(0) - y(count):.1f}"/>'
+        for low, high, count in zip(bins, bins[1:], counts, strict=False)
+        if count
+    ]
+    return _chart(x, y, x_title, y_title, [*bars, *_marks(x, marks)])
+
+
+def timeline(at: Sequence[float], values: Sequence[float], x_title: str, y_title: str) -> Markup:
+    """Values over time. Long ones are thinned, keeping the highest value of each stretch, so that no peak is lost."""
+    points = _peaks(np.column_stack([at, values]))
+    x = Axis.over(float(points[:, 0].min()), float(points[:, 0].max()), LEFT, WIDTH - RIGHT, ticks=8)
+    y = Axis.over(0, float(points[:, 1].max()), HEIGHT - BOTTOM, TOP, ticks=4)
+    places = [f"{x(t):.1f},{y(v):.1f}" for t, v in points]
+    dots = [f'<circle class="dot" cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="1.6"/>' for p in places]
+    return _chart(x, y, x_title, y_title, [f'<polyline class="line" points="{" ".join(places)}"/>', *dots])
+
+
+def _peaks(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(points) <= MAX_POINTS:
+        return points
+    return np.array([part[part[:, 1].argmax()] for part in np.array_split(points, MAX_POINTS)])
+
+
+def _marks(x: Axis, marks: dict[str, float]) -> list[str]:
+    return [
+        f'<line class="mark" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+        f'<text class="mark" x="{x(value) + 4:.1f}" y="{TOP + 10 + 14 * i}">{Markup.escape(name)}</text>'
+        for i, (name, value) in enumerate(marks.items())
+    ]
+
+
+def _chart(x: Axis, y: Axis, x_title: str, y_title: str, content: list[str]) -> Markup:
+    floor = HEIGHT - BOTTOM
+    grid = [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(t):.1f}" y2="{y(t):.1f}"/>'
+        f'<text class="axis" x="{LEFT - 6}" y="{y(t) + 4:.1f}" text-anchor="end">{t:g}</text>'
+        for t in y.ticks
+    ]
+    ticks = [
+        f'<text class="axis" x="{x(t):.1f}" y="{floor + 16}" text-anchor="middle">{t:g}</text>' for t in x.ticks
+    ]
+    titles = [
+        f'<text class="title" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{Markup.escape(x_title)}</text>',
+        f'<text class="title" x="4" y="{HEIGHT - 6}">{Markup.escape(y_title)}</text>',
+    ]
+    label = Markup.escape(f"{y_title} over {x_title}")
+    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
+    return Markup("\n".join([head, *grid, *ticks, *content, *titles, "</svg>"]))  # all texts escaped above

@@ -1,0 +1,26 @@
+"""Writing files so that a reader sees them whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from avtar_ros.errors import AvtarError
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for output; raises AvtarError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AvtarError(f"{path}: cannot be made a folder for the output ({error.strerror}).") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def write_json(path: Path, values: dict[str, float]) -> None:
+    write_text(path, json.dumps(values, indent=1) + "\n")

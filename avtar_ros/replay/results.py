@@ -1,0 +1,96 @@
+"""What a run leaves in its folder beside the bag: metrics.json and report.html."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avtar_ros.metrics import FIGURES
+from avtar_ros.replay.files import write_json
+from avtar_ros.replay.judge import Judge
+from avtar_ros.replay.recorded_frames import RecordedCamera
+from avtar_ros.replay.report import Report, latency_figures
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been judged.
+
+    `counts` are whole numbers of frames by name; `seconds` is how long it took, to give frames per second;
+    `provenance` is how to make the same again.
+    """
+
+    kind: str
+    title: str
+    judge: Judge
+    counts: dict[str, int]
+    seconds: float
+    latency_title: str
+    notes: Sequence[str]
+    provenance: dict[str, str]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The metrics there is truth for, then counts, frames per second and latency."""
+        fps = {"fps": len(self.judge.times) / self.seconds} if self.judge.times else {}
+        return {
+            **self.judge.metrics.compute(), **self.counts, **fps, **latency_figures(self.judge.times),
+        }
+
+    def write(self, out: Path) -> None:
+        """Write metrics.json and report.html into the folder `out`."""
+        figures = self.figures
+        write_json(out / "metrics.json", figures)
+        report = Report(
+            kind=self.kind,
+            title=self.title,
+            summary=_summary(figures, self.counts),
+            notes=self.notes,
+            card=self.judge.card,
+            figures=figures,
+            shown=self.judge.shown,
+            times=self.judge.times,
+            latency_title=self.latency_title,
+            provenance=self.provenance,
+        )
+        report.write(out / "report.html")
+
+    def table(self) -> str:
+        """The figures as lines of text, for a terminal."""
+        figures = self.figures
+        rows = _summary(figures, self.counts)
+        rows |= {key: FIGURES[key].text(value) for key, value in figures.items() if key in FIGURES}
+        width = max(map(len, rows))
+        return "\n".join(f"  {name:<{width}}  {value:>9}" for name, value in rows.items())
+
+
+def _summary(figures: dict[str, float], counts: dict[str, int]) -> dict[str, str]:
+    rows = {name.replace("_", " ").capitalize(): str(count) for name, count in counts.items()}
+    if "fps" in figures:
+        rows["Frames per second"] = f"{figures['fps']:.1f}"
+        rows |= {f"Latency p{p}": f"{figures[f'latency_ms.p{p}']:.1f} ms" for p in (50, 99)}
+    return rows
+
+
+def describe_truth(camera: RecordedCamera, max_depth_m: float | None) -> dict[str, str]:
+    """What the maps are compared with, for the report's provenance."""
+    if not camera.truth_topics:
+        return {}
+    topics = ", ".join(f"{task}: {topic}" for task, topic in camera.truth_topics.items())
+    cap = "all distances" if max_depth_m is None else f"true depth up to {max_depth_m:g} m"
+    return {
+        "Ground truth": topics,
+        "Compared": f"stamps at most {camera.tolerance_ns / 1e6:.1f} ms apart, {cap}",
+    }
+
+
+def describe_faults(camera: RecordedCamera) -> list[str]:
+    """What was wrong with the bag, a sentence each, for the report's notes."""
+    faults = [f"{count} messages could not be decoded. {reason}" for reason, count in camera.faults.items()]
+    if camera.model is None:
+        faults.append(
+            f"There is no CameraInfo for {camera.topic}: depth is right only for a camera with the focal length "
+            "that the model was trained for."
+        )
+    return faults + ([camera.bag.broken] if camera.bag.broken else [])
