@@ -16,7 +16,7 @@ from training.data.synthetic_rooms.render import render_shots
 
 __all__ = ["CLASSES", "VERSION", "Room", "RoomClass", "View", "render_rooms", "render_sequence", "sample_sequence"]
 
-VERSION = 2  # counts up whenever a seed comes to look different, so that rooms kept on disk are told apart
+VERSION = 3  # counts up whenever a seed comes to look different, so that rooms kept on disk are told apart
 FRAMES_AT_ONCE = 8
 
 

@@ -82,7 +82,7 @@ def aimed(rng: Rng, room: Room, positions: Array, focal: float) -> tuple[Array, 
     """From each position (n, 3) look towards some furniture; position (3,), yaw and pitch of the best filled view."""
     furniture = room.centre[SHELL_FACES:]
     picks = [int(rng.random() * len(furniture)) for _ in positions]
-    jitter = np.array([(rng.between(-0.35, 0.35), rng.between(-0.3, 0.15)) for _ in positions])
+    jitter = np.array([(rng.between(-0.35, 0.35), rng.between(-0.3, 0.17)) for _ in positions])
     toward = furniture[picks] - positions
     yaw = np.arctan2(toward[:, 1], toward[:, 0]) + jitter[:, 0]
     aim = np.arctan2(toward[:, 2], np.hypot(toward[:, 0], toward[:, 1]))
@@ -125,5 +125,5 @@ def _content(positions: Array, yaw: Array, room: Room, focal: float) -> Array:
     side = offset[..., 0] * np.sin(yaw)[:, None] - offset[..., 1] * np.cos(yaw)[:, None]
     seen = (forward > 0.5) & (np.abs(side) * focal < 0.5 * forward)
     extent = np.sqrt(np.sort(room.half[SHELL_FACES:], axis=1)[:, 1:].prod(axis=1))
-    total: Array = (seen * np.minimum(extent / np.maximum(forward, 0.5), 0.5)).sum(axis=1)
+    total: Array = (seen * extent / np.maximum(forward, 0.9)).sum(axis=1)
     return total

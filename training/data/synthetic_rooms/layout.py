@@ -64,7 +64,7 @@ class _Builder:
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
         small = rng.chance(0.3)
-        self.width, self.depth = (rng.between(2.6, 3.6), rng.between(2.8, 4.2)) if small else (rng.between(3.4, 6.5), rng.between(3.4, 6.5))
+        self.width, self.depth = (rng.between(2.6, 3.6), rng.between(2.8, 4.2)) if small else (rng.between(3.5, 7.0), rng.between(3.5, 7.0))
         self.height = rng.between(2.35, 3.1)
         self.rows: list[tuple[float, ...]] = []
         self.instances = 0
