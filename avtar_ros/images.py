@@ -72,6 +72,7 @@ DEPTH_LAYOUTS: dict[str, Layout] = {
     "32FC1": Layout("f4", 1, None),
 }
 _GIVE_COLOR = "Give a camera's colour topic."
+_JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")
 
 
@@ -203,6 +204,8 @@ def _decode(message: Any, offset: int, flags: int) -> NDArray[Any]:
     """The picture file that starts at byte `offset` of the message's data."""
     data = np.frombuffer(message.data, np.uint8)[offset:]
     what = f"format {message.format!r}: the {data.size} bytes of data"
+    if data[:2].tobytes() == _JPEG_BEGIN and _JPEG_END not in data.tobytes():
+        raise ImageError(f"{what} are a jpeg that is cut off.")  # older OpenCV would fill it up with grey
     try:
         decoded = cv2.imdecode(data, flags) if data.size else None
     except cv2.error as error:

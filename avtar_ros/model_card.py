@@ -77,7 +77,7 @@ class ModelCard:
         """The card in `text`; raises CardError naming `where` and the field at fault."""
         try:
             raw = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # also an integer of more digits than Python reads
             raise CardError(f"{where}: the model card is not JSON ({error}). Export the model again.") from error
         try:
             return _parse_card(raw)

@@ -47,10 +47,32 @@ class Engine(AbstractContextManager["Engine"]):
 
     @abstractmethod
     def close(self) -> None:
-        """Free what the engine holds; it cannot be used afterwards."""
+        """Free what the engine holds; it cannot be used afterwards. Closing again does nothing."""
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def check_images(images: NDArray[np.uint8], card: ModelCard) -> None:
+    """Raise EngineError where `images` are not what a model with this card takes."""
+    wanted = (card.height, card.width, 3)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != wanted or not len(images):
+        raise EngineError(
+            f"images of shape {images.shape} and type {images.dtype} given; "
+            f"this model takes uint8 (B, {', '.join(map(str, wanted))})."
+        )
+
+
+def check_maps(maps: Maps, batch: int, card: ModelCard, path: Path) -> None:
+    """Raise EngineError where what the model at `path` gave is not what its card promises."""
+    for task in card.task_records:
+        promised = ((batch, *task.shape(card.height, card.width)), np.dtype(task.dtype))
+        given = (maps[task.name].shape, maps[task.name].dtype)
+        if given != promised:
+            raise EngineError(
+                f"{path}: the model does not keep its card's promise: {task.name} is {given}, not {promised}. "
+                "Export the model again."
+            )
 
 
 def open_engine(path: Path, options: EngineOptions | None = None) -> Engine:
