@@ -1,0 +1,136 @@
+"""From frames to maps: sizes, alignment, batches, and depth that is metric for the camera."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avtar_ros.engines import Engine, open_engine
+from avtar_ros.errors import AvtarError
+from avtar_ros.perception import Frame, Perception
+from avtar_ros.tasks import TASKS
+from tests.tiny_models import DEPTH, write_tiny_model
+
+WIDTH, HEIGHT = 64, 48
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    path = tmp_path_factory.mktemp("models") / "tiny.onnx"
+    write_tiny_model(path, width=WIDTH, height=HEIGHT)
+    with open_engine(path) as engine:
+        yield engine
+
+
+def frame(width: int = 2 * WIDTH, height: int = 2 * HEIGHT, seed: int = 0, focal_px: float | None = None) -> Frame:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Frame(image, stamp_ns=seed, focal_px=focal_px)
+
+
+def split(left: int, right: int, width: int, height: int) -> Frame:
+    """A frame whose left half has one grey, and whose right half another."""
+    image = np.full((height, width, 3), left, np.uint8)
+    image[:, width // 2 :] = right
+    return Frame(image, stamp_ns=0)
+
+
+@pytest.mark.parametrize(("map_size", "size"), [("camera", (99, 131)), ("model", (HEIGHT, WIDTH))])
+def test_maps_have_the_size_asked_for(engine: Engine, map_size: str, size: tuple[int, int]) -> None:
+    (maps,) = Perception(engine, map_size=map_size)([frame(131, 99)])
+    assert list(maps) == list(TASKS)
+    for name, task_map in maps.items():
+        assert task_map.shape == TASKS[name].shape(*size)
+        assert task_map.dtype == TASKS[name].dtype
+
+
+@given(width=st.integers(1, 200), height=st.integers(1, 200))
+def test_frames_of_any_size_are_served(engine: Engine, width: int, height: int) -> None:
+    (maps,) = Perception(engine)([frame(width, height)])
+    assert maps["depth"].shape == (height, width)
+    assert np.isfinite(maps["depth"]).all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (640, 200), (100, 300), (WIDTH, HEIGHT)])
+def test_maps_lie_over_their_image_whatever_its_aspect(engine: Engine, width: int, height: int) -> None:
+    (maps,) = Perception(engine)([split(0, 255, width, height)])
+    left, right = np.s_[:, : width // 2 - width // 20], np.s_[:, width // 2 + width // 20 :]
+    np.testing.assert_allclose(maps["depth"][left], DEPTH.min_m, atol=1e-3)
+    np.testing.assert_allclose(maps["depth"][right], DEPTH.max_m, atol=1e-3)
+    assert (maps["segmentation"][left] == 0).all()
+    assert (maps["segmentation"][right] == 2).all()
+
+
+def test_shrinking_averages_so_that_fine_detail_does_not_alias(engine: Engine) -> None:
+    stripes = np.zeros((8 * HEIGHT, 8 * WIDTH, 3), np.uint8)
+    stripes[:, ::2] = 254
+    (maps,) = Perception(engine, map_size="model")([Frame(stripes, 0)])
+    np.testing.assert_allclose(maps["depth"], 0.5 + 9.5 * 127 / 255, atol=0.02)
+
+
+def test_an_image_of_the_models_size_goes_in_untouched(engine: Engine) -> None:
+    one = frame(WIDTH, HEIGHT)
+    (maps,) = Perception(engine)([one])
+    np.testing.assert_array_equal(maps["depth"], engine.infer(one.image[None])["depth"][0])
+
+
+def test_a_batch_gives_each_frame_what_it_gets_alone(engine: Engine) -> None:
+    frames = [frame(200, 100, seed=1), frame(WIDTH, HEIGHT, seed=2, focal_px=90.0), frame(30, 40, seed=3)]
+    perception = Perception(engine)
+    together = perception(frames)
+    for one, maps in zip(frames, together, strict=True):
+        (alone,) = Perception(engine)([one])
+        for name, task_map in maps.items():
+            np.testing.assert_allclose(task_map, alone[name], atol=1e-5)
+
+
+def test_maps_stay_what_they_were_when_the_next_frame_comes(engine: Engine) -> None:
+    perception = Perception(engine, map_size="model")
+    (first,) = perception([frame(seed=1)])
+    kept = {name: task_map.copy() for name, task_map in first.items()}
+    perception([frame(seed=2)])
+    for name, task_map in first.items():
+        np.testing.assert_array_equal(task_map, kept[name])
+
+
+@pytest.mark.parametrize("map_size", ["camera", "model"])
+@given(width=st.integers(10, 300), focal_px=st.floats(10, 1000))
+def test_depth_is_scaled_by_the_cameras_focal_length_at_the_models_width(
+    engine: Engine, map_size: str, width: int, focal_px: float
+) -> None:
+    perception = Perception(engine, map_size=map_size)
+    (unscaled,) = perception([frame(width, 40)])
+    (scaled,) = perception([frame(width, 40, focal_px=focal_px)])
+    factor = focal_px * WIDTH / width / DEPTH.focal_px
+    np.testing.assert_allclose(scaled["depth"], unscaled["depth"] * factor, rtol=1e-4)
+    for task in ("segmentation", "normals", "edges"):
+        np.testing.assert_array_equal(scaled[task], unscaled[task])
+
+
+def test_depth_of_the_camera_trained_with_is_the_models(engine: Engine) -> None:
+    one = frame(WIDTH, HEIGHT, focal_px=DEPTH.focal_px)
+    (maps,) = Perception(engine)([one])
+    np.testing.assert_allclose(maps["depth"], engine.infer(one.image[None])["depth"][0], rtol=1e-6)
+
+
+def test_tasks_can_be_chosen(engine: Engine) -> None:
+    (maps,) = Perception(engine, tasks=["edges", "segmentation"])([frame()])
+    assert list(maps) == ["edges", "segmentation"]
+
+
+def test_a_task_that_the_model_has_not_is_refused(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "two.onnx", tasks=("edges", "normals"))
+    with open_engine(tmp_path / "two.onnx") as engine:
+        assert list(Perception(engine)([frame()])[0]) == ["edges", "normals"]
+        with pytest.raises(AvtarError, match=r"'tiny' has no task depth\. Choose among: edges, normals"):
+            Perception(engine, tasks=["edges", "depth"])
+
+
+def test_padded_rows_of_a_message_are_no_hindrance(engine: Engine) -> None:
+    padded = np.zeros((96, 140, 3), np.uint8)
+    padded[:, :128] = frame(128, 96).image
+    (expected,) = Perception(engine)([frame(128, 96)])
+    (maps,) = Perception(engine)([Frame(padded[:, :128], 0)])
+    np.testing.assert_array_equal(maps["depth"], expected["depth"])
