@@ -75,11 +75,16 @@ def _peaks(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _marks(x: Axis, marks: dict[str, float]) -> list[str]:
-    return [
-        f'<line class="mark" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-        f'<text class="mark" x="{x(value) + 4:.1f}" y="{TOP + 10 + 14 * i}">{Markup.escape(name)}</text>'
-        for i, (name, value) in enumerate(marks.items())
-    ]
+    return [_mark(x(value), TOP + 10 + 14 * i, name) for i, (name, value) in enumerate(marks.items())]
+
+
+def _mark(at: float, text_y: float, name: str) -> str:
+    """A vertical line with its name beside it, on the side where there is room."""
+    shift, anchor = (4, "start") if at < WIDTH * 0.7 else (-4, "end")
+    return (
+        f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+        f'<text class="mark" x="{at + shift:.1f}" y="{text_y}" text-anchor="{anchor}">{Markup.escape(name)}</text>'
+    )
 
 
 def _chart(x: Axis, y: Axis, x_title: str, y_title: str, content: list[str]) -> Markup:

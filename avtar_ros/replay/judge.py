@@ -14,7 +14,7 @@ from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.tasks import TASKS, Maps, TaskMap
 
-SHOWN_FRAMES = 6
+SHOWN_FRAMES = 5
 PICTURE_WIDTH = 384
 JPEG_QUALITY = 85
 OVERLAY_OPACITY = 0.6

@@ -1,0 +1,209 @@
+"""avtar-replay from its command line: what it writes, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avtar_ros.engines import open_engine
+from avtar_ros.metrics import FIGURES, StreamingMetrics
+from avtar_ros.perception import Perception
+from avtar_ros.replay import replaying
+from avtar_ros.replay.bag_reader import open_bag
+from avtar_ros.replay.bag_writer import BagWriter
+from avtar_ros.replay.cli import main
+from avtar_ros.replay.ground_truth import CAMERA_TOPIC, decode_map
+from avtar_ros.replay.recorded_frames import RecordedCamera
+from avtar_ros.replay.replaying import map_topic
+from avtar_ros.tasks import TASKS
+from tests.tiny_bags import START_NS, stamps, write_ros1_bag, write_ros2_bag, write_truth_bag
+from tests.tiny_models import CLASSES, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    write_tiny_model(path)
+    return path
+
+
+def run(bag: Path, model: Path, out: Path, *more: str) -> int:
+    return main([str(bag), "--model", str(model), "--out", str(out), "--threads", "1", *more])
+
+
+def figures(out: Path) -> dict[str, float]:
+    loaded: dict[str, float] = json.loads((out / "metrics.json").read_text())
+    return loaded
+
+
+def test_it_writes_the_maps_a_live_node_would_give_under_the_original_stamps(tmp_path: Path, model: Path) -> None:
+    bag = write_truth_bag(tmp_path / "rooms.mcap", frames=7)
+    assert run(bag, model, tmp_path / "out") == 0
+    with open_engine(model) as engine, open_bag(bag) as recording, open_bag(tmp_path / "out/output.mcap") as output:
+        perception = Perception(engine)
+        expected = [perception([r.frame])[0] for r in RecordedCamera.find(recording, ()).frames()]
+        for task, record in TASKS.items():
+            messages = [m.message for m in output.messages([map_topic(CAMERA_TOPIC, task)])]
+            assert [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in messages] == stamps(7)
+            assert {(m.header.frame_id, m.encoding) for m in messages} == {("camera_optical", record.encoding)}
+            for message, maps in zip(messages, expected, strict=True):
+                stored = np.frombuffer(message.data, record.dtype).reshape(maps[task].shape)
+                np.testing.assert_array_equal(stored, maps[task])
+
+
+def test_the_metrics_are_those_of_the_written_maps_against_the_truth(tmp_path: Path, model: Path) -> None:
+    bag = write_truth_bag(tmp_path / "rooms.mcap", frames=5)
+    assert run(bag, model, tmp_path / "out") == 0
+    metrics = StreamingMetrics(list(TASKS), len(CLASSES))
+    with open_bag(bag) as recording, open_bag(tmp_path / "out/output.mcap") as output:
+        frames = RecordedCamera.find(recording, list(TASKS)).frames()
+        predicted = zip(*(output.messages([map_topic(CAMERA_TOPIC, task)]) for task in TASKS), strict=True)
+        for recorded, messages in zip(frames, predicted, strict=True):
+            maps = {task: decode_map(task, m.message)[None] for task, m in zip(TASKS, messages, strict=True)}
+            metrics.update(maps, {task: known[None] for task, known in recorded.truth.items()})
+    found = figures(tmp_path / "out")
+    assert {key: found[key] for key in FIGURES} == pytest.approx(metrics.compute(), abs=1e-6)
+    assert found["frames"] == 5
+    assert found["fps"] > 0
+    assert 0 < found["latency_ms.p50"] <= found["latency_ms.p99"]
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_ros1_bag, "x.bag"), (write_ros2_bag, "x")])
+def test_only_what_there_is_truth_for_is_measured(tmp_path: Path, model: Path, write, name: str, capsys) -> None:
+    assert run(write(tmp_path / name), model, tmp_path / "out") == 0
+    assert {key.split(".")[0] for key in figures(tmp_path / "out") if key in FIGURES} == {"depth"}
+    printed = capsys.readouterr()
+    assert "depth.rmse_m" in printed.out
+    assert "no CameraInfo" in printed.err
+
+
+@pytest.mark.parametrize("name", ["mcap", "sqlite3", "ros1.bag"])
+def test_real_recordings(tmp_path: Path, model: Path, shared_data: Path, name: str) -> None:
+    assert run(shared_data / "rgbd_kitchen" / name, model, tmp_path / "out", "--every", "5") == 0
+    found = figures(tmp_path / "out")
+    assert found["frames"] in (3, 12)
+    assert found["depth.rmse_m"] > 0
+
+
+def test_every_nth_frame_and_the_depth_cap(tmp_path: Path, model: Path) -> None:
+    bag = write_truth_bag(tmp_path / "rooms.mcap", frames=9)
+    assert run(bag, model, tmp_path / "all") == 0
+    assert run(bag, model, tmp_path / "near", "--every", "4", "--max-depth", "2.5") == 0
+    assert figures(tmp_path / "near")["frames"] == 3
+    assert figures(tmp_path / "near")["depth.rmse_m"] != figures(tmp_path / "all")["depth.rmse_m"]
+    assert "true depth up to 2.5 m" in (tmp_path / "near/report.html").read_text()
+
+
+def test_a_second_run_replaces_the_first_and_leaves_nothing_else(tmp_path: Path, model: Path) -> None:
+    bag = write_truth_bag(tmp_path / "rooms.mcap")
+    for _ in range(2):
+        assert run(bag, model, tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.json", "output.mcap", "report.html"]
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: Path | str) -> str:
+    """What is said on standard error when the command fails with exit code 1, and nothing like a traceback."""
+    assert main([str(argument) for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("avtar-replay: ")
+    assert "Traceback" not in error
+    return error
+
+
+def test_a_missing_bag(tmp_path: Path, model: Path, capsys) -> None:
+    error = fails(capsys, tmp_path / "no.mcap", "--model", model, "--out", tmp_path / "out")
+    assert "no.mcap: no such bag" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bag_without_images(tmp_path: Path, model: Path, capsys) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        bag.write_image("/depth", START_NS, "optical", np.ones((2, 2), np.uint16), "16UC1")
+    error = fails(capsys, tmp_path / "x.mcap", "--model", model, "--out", tmp_path / "out")
+    assert "no topic with colour images" in error
+    assert "/depth  sensor_msgs/msg/Image  (1)" in error
+
+
+def test_a_topic_that_does_not_exist(tmp_path: Path, model: Path, capsys) -> None:
+    bag = write_truth_bag(tmp_path / "x.mcap")
+    error = fails(capsys, bag, "--model", model, "--out", tmp_path / "out", "--topic", "/camera")
+    assert "no topic /camera. There are:" in error
+    assert CAMERA_TOPIC in error
+
+
+@pytest.mark.parametrize(("name", "content"), [("no.onnx", None), ("noise.onnx", b"noise"), ("model.pt", b"noise")])
+def test_a_model_that_is_none(tmp_path: Path, capsys, name: str, content: bytes | None) -> None:
+    bag = write_truth_bag(tmp_path / "x.mcap")
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert name in fails(capsys, bag, "--model", tmp_path / name, "--out", tmp_path / "out")
+
+
+def test_labels_of_other_classes_than_the_models(tmp_path: Path, capsys) -> None:
+    write_tiny_model(tmp_path / "two.onnx", classes=CLASSES[:2])
+    bag = write_truth_bag(tmp_path / "x.mcap")
+    error = fails(capsys, bag, "--model", tmp_path / "two.onnx", "--out", tmp_path / "out")
+    assert "class id 2" in error
+    with open_bag(tmp_path / "out/output.mcap") as output:
+        assert output.topics["/camera/depth/image"].count >= 1
+
+
+def test_an_output_folder_that_cannot_be(tmp_path: Path, model: Path, capsys) -> None:
+    (tmp_path / "file").write_text("in the way")
+    bag = write_truth_bag(tmp_path / "x.mcap")
+    assert "cannot be made a folder" in fails(capsys, bag, "--model", model, "--out", tmp_path / "file")
+
+
+def test_a_bag_cut_off_gives_results_up_to_the_break_and_exit_code_1(tmp_path: Path, model: Path, capsys) -> None:
+    bag = tmp_path / "x.mcap"
+    with BagWriter(bag) as writer:
+        for i in range(20):
+            noise = np.random.default_rng(i).integers(0, 256, (200, 300, 3), np.uint8)
+            writer.write_image("/camera/image", START_NS + i * 10**8, "optical", noise, "rgb8")
+    content = bag.read_bytes()
+    bag.write_bytes(content[: len(content) * 7 // 10])
+    assert run(bag, model, tmp_path / "out") == 1
+    assert "damaged" in capsys.readouterr().err
+    assert "damaged" in (tmp_path / "out/report.html").read_text()
+    frames = figures(tmp_path / "out")["frames"]
+    with open_bag(tmp_path / "out/output.mcap") as output:
+        assert 0 < output.topics["/camera/edges/image"].count == frames < 20
+
+
+def test_interrupted_it_keeps_what_is_done(tmp_path: Path, model: Path, monkeypatch, capsys) -> None:
+    """The key is pressed after the third frame."""
+    perceive = replaying.perceive
+
+    def interrupted(perception, frames):
+        for count, perceived in enumerate(perceive(perception, frames)):
+            if count == 3:
+                raise KeyboardInterrupt
+            yield perceived
+
+    monkeypatch.setattr(replaying, "perceive", interrupted)
+    assert run(write_truth_bag(tmp_path / "x.mcap", frames=20), model, tmp_path / "out") == 130
+    assert "Interrupted" in capsys.readouterr().err
+    assert figures(tmp_path / "out")["frames"] == 3
+    with open_bag(tmp_path / "out/output.mcap") as output:
+        assert output.topics["/camera/depth/image"].count == 3
+
+
+def test_images_that_are_all_damaged(tmp_path: Path, model: Path, capsys) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for stamp in stamps(3):
+            bag.write_compressed("/camera/image/compressed", stamp, "optical", "jpeg", b"noise")
+    arguments = tmp_path / "x.mcap", "--model", model, "--out", tmp_path / "out", "--topic", "/camera/image/compressed"
+    error = fails(capsys, *arguments)
+    assert "not one image" in error
+    assert "3 messages could not be decoded" in error
+
+
+@pytest.mark.parametrize("arguments", [[], ["x.mcap"], ["x.mcap", "--out", "y", "--every", "0"]])
+def test_wrong_usage_is_answered_with_the_usage(arguments: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: avtar-replay" in capsys.readouterr().err
