@@ -35,9 +35,9 @@ class VisionAdapterLayer(nn.Module):
         super().__init__()
         channels = replaced.projection.out_features
         hidden = replaced.feed_forward[0].out_features
-        self.norm_before = nn.LayerNorm(channels)
+        self.norm_before = nn.LayerNorm(channels, replaced.norm_before.eps)
         self.attention = TaskAdaptedAttention(channels, heads, window, shift, embedding_width)
-        self.norm_after = nn.LayerNorm(channels)
+        self.norm_after = nn.LayerNorm(channels, replaced.norm_after.eps)
         self.feed_forward = nn.ModuleList([nn.Linear(channels, hidden), nn.Linear(hidden, channels)])
         self.inner_norm = TaskScaledNorm(embedding_width, channels)
         self.down = nn.Linear(channels, channels // BOTTLENECK)

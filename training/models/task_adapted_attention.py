@@ -31,18 +31,23 @@ class TaskAdaptedAttention(nn.Module):
     def condition(self, embedding: Tensor, height: int, width: int) -> Tensor:
         """(T, 1, windows, heads, N, N): all that is added to the logits on a grid of height × width."""
         position = self.position_bias[self.position_index].permute(2, 0, 1)
-        mask = windows.attention_mask(height, width, self.window, self.shift).to(position)
+        mask = windows.attention_mask(height, width, self.window, self._shift_on(height, width)).to(position)
         task = self.film(embedding)
         return (task[:, None, None] + position + mask[:, None])[:, None]
 
     def forward(self, grid: Tensor, condition: Tensor) -> Tensor:
         """Tokens (T·B, H, W, C), tasks first, to tokens of the same shape."""
         height, width = grid.shape[1:3]
-        tokens = windows.partition(grid, self.window, self.shift)
+        shift = self._shift_on(height, width)
+        tokens = windows.partition(grid, self.window, shift)
         query, key, value = (self._split_heads(part, len(condition)) for part in self.qkv(tokens).chunk(3, dim=-1))
         weights = ((query * self.scale) @ key.transpose(-1, -2) + condition).softmax(-1)
         attended = (weights @ value).transpose(-2, -3).flatten(-2).flatten(0, 1)
-        return windows.merge(self.projection(attended), height, width, self.window, self.shift)
+        return windows.merge(self.projection(attended), height, width, self.window, shift)
+
+    def _shift_on(self, height: int, width: int) -> int:
+        """The shift on a grid: none where a window spans a side of it, as there shifting only cuts the window up."""
+        return 0 if min(height, width) <= self.window else self.shift
 
     def _split_heads(self, tokens: Tensor, tasks: int) -> Tensor:
         """(T·B, windows, N, C) to (T, B, windows, heads, N, d_h)."""
