@@ -9,10 +9,11 @@ import torch
 from training.data.batch import Batch
 from training.data.synthetic_rooms.camera import View, sample_view
 from training.data.synthetic_rooms.classes import CLASSES, RoomClass
-from training.data.synthetic_rooms.furniture import Rng
-from training.data.synthetic_rooms.layout import Room, sample_room
+from training.data.synthetic_rooms.layout import sample_room
 from training.data.synthetic_rooms.path import sample_path
 from training.data.synthetic_rooms.render import render_shots
+from training.data.synthetic_rooms.rng import Rng
+from training.data.synthetic_rooms.room import Room
 
 __all__ = ["CLASSES", "VERSION", "Room", "RoomClass", "View", "render_rooms", "render_sequence", "sample_sequence"]
 
@@ -20,7 +21,9 @@ VERSION = 3  # counts up whenever a seed comes to look different, so that rooms 
 FRAMES_AT_ONCE = 8
 
 
-def render_rooms(seeds: Sequence[int], width: int = 256, height: int = 192, device: torch.device | str = "cpu") -> Batch:
+def render_rooms(
+    seeds: Sequence[int], width: int = 256, height: int = 192, device: torch.device | str = "cpu"
+) -> Batch:
     """One random view of one random room for each seed.
 
     The same seed gives the same image and maps whatever else is in the batch.
@@ -41,7 +44,12 @@ def sample_sequence(seed: int, frames: int, rate_hz: float = 30.0) -> tuple[Room
 
 
 def render_sequence(
-    seed: int, frames: int, width: int, height: int, rate_hz: float = 30.0, device: torch.device | str = "cpu",
+    seed: int,
+    frames: int,
+    width: int,
+    height: int,
+    rate_hz: float = 30.0,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Batch]:
     """A hand-held camera's walk through the room of a seed, in batches of some frames, in order.
 
@@ -49,4 +57,6 @@ def render_sequence(
     """
     room, views = sample_sequence(seed, frames, rate_hz)
     for start in range(0, frames, FRAMES_AT_ONCE):
-        yield render_shots([(room, view) for view in views[start : start + FRAMES_AT_ONCE]], width, height, torch.device(device))
+        yield render_shots(
+            [(room, view) for view in views[start : start + FRAMES_AT_ONCE]], width, height, torch.device(device)
+        )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.synthetic_rooms.furniture import Rng
-from training.data.synthetic_rooms.layout import SHELL_FACES, Room
+from training.data.synthetic_rooms.rng import Rng
+from training.data.synthetic_rooms.room import SHELL_FACES, Room
 
 Array = NDArray[np.float32]
 CLEARANCE = 0.5  # metres between camera and everything; keeps the z-depth of every pixel above 0.3 m

@@ -1,4 +1,4 @@
-"""Light on surfaces: a lamp and a window with soft shadows and highlights, and light from everywhere that creases lack."""
+"""Light on surfaces: lamp and window with soft shadows and highlights, and light from everywhere, less in creases."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.data.synthetic_rooms.furniture import BOX, CYLINDER, SPHERE
-from training.data.synthetic_rooms.layout import SHELL_FACES
-from training.data.synthetic_rooms.primitives import interval
+from training.data.synthetic_rooms.primitives import BOX, CYLINDER, SPHERE, interval
 from training.data.synthetic_rooms.raycast import SAMPLES, TILE, Candidates, Caster, apply, candidates
+from training.data.synthetic_rooms.room import SHELL_FACES
 from training.data.synthetic_rooms.surface import Planes, Surface, view_rays
 
 GRAZE = 0.985  # a shadow ray ends this share of the way from the lamp, short of the surface itself

@@ -51,17 +51,25 @@ def _noise(rng: np.random.Generator, cells_y: int, cells_x: int, octaves: int = 
         bottom = grid[y1][:, x0] * (1 - fx) + grid[y1][:, x1] * fx
         total += (top * (1 - fy) + bottom * fy) * 0.5**octave
         weight += 0.5**octave
-    return total / np.float32(weight)
+    noise: Array = total / np.float32(weight)
+    return noise
 
 
 def _smooth(t: NDArray[np.floating]) -> Array:
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    eased: Array = (t * t * (3 - 2 * t)).astype(np.float32)
+    return eased
 
 
-def _texture(mix: Array | float, shade: Array | float = 1.0, warm: Array | float = 0.0,
-             cool: Array | float = 0.0) -> NDArray[np.uint8]:
+def _texture(
+    mix: Array | float, shade: Array | float = 1.0, warm: Array | float = 0.0, cool: Array | float = 0.0
+) -> NDArray[np.uint8]:
     """Pack the four channels, each broadcast to (SIZE, SIZE), into bytes."""
-    channels = (mix, np.asarray(shade) / 2, np.asarray(warm) / CHROMA_RANGE + 0.5, np.asarray(cool) / CHROMA_RANGE + 0.5)
+    channels = (
+        mix,
+        np.asarray(shade) / 2,
+        np.asarray(warm) / CHROMA_RANGE + 0.5,
+        np.asarray(cool) / CHROMA_RANGE + 0.5,
+    )
     planes = [np.broadcast_to(np.clip(c, 0, 1), (SIZE, SIZE)) for c in channels]
     return (np.stack(planes, -1) * 255 + 0.5).astype(np.uint8)
 
@@ -151,8 +159,8 @@ def _fabric(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _plaid(rng: np.random.Generator) -> NDArray[np.uint8]:
-    bands = np.repeat(rng.random(16, np.float32), SIZE // 16)
-    return _texture((bands[:, None] + bands[None, :]) / 2, 0.85 + 0.25 * _noise(rng, 32, 32))
+    bands = np.repeat(rng.random(16, np.float32), SIZE // 16).astype(np.float32)
+    return _texture((bands[:, None] + bands[None, :]) * np.float32(0.5), 0.85 + 0.25 * _noise(rng, 32, 32))
 
 
 def _books(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -187,7 +195,9 @@ def _drawers(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Cupboard fronts: four drawers with a handle each."""
     _, down, right = _grid(4, 1)
     handle = (np.abs(down - 0.5) < 0.07) & (np.abs(right - 0.5) < 0.12)
-    return _texture(handle.astype(np.float32), (0.9 + 0.12 * _noise(rng, 48, 4)) * (1 - 0.6 * _joint(down, right, 0.03, 0.015)))
+    return _texture(
+        handle.astype(np.float32), (0.9 + 0.12 * _noise(rng, 48, 4)) * (1 - 0.6 * _joint(down, right, 0.03, 0.015))
+    )
 
 
 def _wings(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -195,7 +205,9 @@ def _wings(rng: np.random.Generator) -> NDArray[np.uint8]:
     _, down, right = _grid(1, 2)
     column = np.arange(SIZE)[None, :] / SIZE
     handle = (np.abs(down - 0.5) < 0.07) & (np.abs(np.abs(column - 0.5) - 0.05) < 0.012)
-    return _texture(handle.astype(np.float32), (0.9 + 0.12 * _noise(rng, 4, 48)) * (1 - 0.6 * _joint(down, right, 0.008, 0.015)))
+    return _texture(
+        handle.astype(np.float32), (0.9 + 0.12 * _noise(rng, 4, 48)) * (1 - 0.6 * _joint(down, right, 0.008, 0.015))
+    )
 
 
 def _painting(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -211,7 +223,9 @@ def _painting(rng: np.random.Generator) -> NDArray[np.uint8]:
         cool = np.where(blob, rng.uniform(-0.7, 0.7), cool)
         shade = np.where(blob, rng.uniform(0.2, 1.6), shade)
     mount = (np.abs(y - 0.5) > 0.42) | (np.abs(x - 0.5) > 0.42)
-    return _texture(mount.astype(np.float32), np.where(mount, 1.3, shade), np.where(mount, 0, warm), np.where(mount, 0, cool))
+    return _texture(
+        mount.astype(np.float32), np.where(mount, 1.3, shade), np.where(mount, 0, warm), np.where(mount, 0, cool)
+    )
 
 
 def _outdoors(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -221,8 +235,12 @@ def _outdoors(rng: np.random.Generator) -> NDArray[np.uint8]:
     sky = (height > skyline).astype(np.float32)
     land = 0.25 + 0.6 * _noise(rng, 12, 12)
     clouds = _noise(rng, 3, 3, 5)
-    return _texture(clouds * sky, np.where(sky > 0, 1.4 + 0.5 * clouds, land), np.where(sky > 0, -0.1, -0.15),
-                    np.where(sky > 0, 0.15, -0.35))
+    return _texture(
+        clouds * sky,
+        np.where(sky > 0, 1.4 + 0.5 * clouds, land),
+        np.where(sky > 0, -0.1, -0.15),
+        np.where(sky > 0, 0.15, -0.35),
+    )
 
 
 def _ornament(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -230,17 +248,33 @@ def _ornament(rng: np.random.Generator) -> NDArray[np.uint8]:
     y, x = np.abs(np.arange(SIZE)[:, None] / SIZE - 0.5), np.abs(np.arange(SIZE)[None, :] / SIZE - 0.5)
     ring = np.maximum(y, x)
     border = ((ring > 0.34) & (ring < 0.44)) | ((ring > 0.3) & (ring < 0.32))
-    medallion = (np.hypot(y, x) < 0.18 + 0.04 * np.cos(8 * np.arctan2(y, x)))
+    medallion = np.hypot(y, x) < 0.18 + 0.04 * np.cos(8 * np.arctan2(y, x))
     mix = np.where(border | medallion, 1.0, 0.3 * _noise(rng, 16, 16))
     return _texture(mix, 0.65 + 0.3 * rng.random((SIZE, SIZE), np.float32) + 0.2 * _noise(rng, 8, 8))
 
 
 _MAKERS: tuple[tuple[str, Callable[[np.random.Generator], NDArray[np.uint8]], int], ...] = (
-    ("plain", _plain, 1), ("plaster", _plaster, 2), ("stripes", _stripes, 1), ("damask", _damask, 1),
-    ("bricks", _bricks, 1), ("planks", _planks, 2), ("tiles", _tiles, 1), ("checker", _checker, 1),
-    ("marble", _marble, 1), ("carpet", _carpet, 1), ("wood", _wood, 3), ("fabric", _fabric, 2), ("plaid", _plaid, 2),
-    ("books", _books, 5), ("leaves", _leaves, 2), ("panels", _panels, 1), ("drawers", _drawers, 1),
-    ("wings", _wings, 1), ("painting", _painting, 10), ("outdoors", _outdoors, 4), ("ornament", _ornament, 2),
+    ("plain", _plain, 1),
+    ("plaster", _plaster, 2),
+    ("stripes", _stripes, 1),
+    ("damask", _damask, 1),
+    ("bricks", _bricks, 1),
+    ("planks", _planks, 2),
+    ("tiles", _tiles, 1),
+    ("checker", _checker, 1),
+    ("marble", _marble, 1),
+    ("carpet", _carpet, 1),
+    ("wood", _wood, 3),
+    ("fabric", _fabric, 2),
+    ("plaid", _plaid, 2),
+    ("books", _books, 5),
+    ("leaves", _leaves, 2),
+    ("panels", _panels, 1),
+    ("drawers", _drawers, 1),
+    ("wings", _wings, 1),
+    ("painting", _painting, 10),
+    ("outdoors", _outdoors, 4),
+    ("ornament", _ornament, 2),
 )
 
 
@@ -264,9 +298,9 @@ def atlas(device: torch.device) -> Tensor:
     texels = []
     for _, make, variants in _MAKERS:
         for _ in range(variants):
-            level = make(rng).astype(np.float32)
+            level: Array = make(rng).astype(np.float32)
             for _ in range(LEVELS):
                 texels.append((level + 0.5).astype(np.uint8).reshape(-1, 4))
-                level = (level[::2, ::2] + level[1::2, ::2] + level[::2, 1::2] + level[1::2, 1::2]) / 4
+                level = level.reshape(len(level) // 2, 2, -1, 2, 4).mean(axis=(1, 3))
     packed = np.ascontiguousarray(np.concatenate(texels)).view(np.int32).reshape(-1)
     return torch.from_numpy(packed).to(device)

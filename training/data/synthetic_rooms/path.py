@@ -18,8 +18,8 @@ from training.data.synthetic_rooms.camera import (
     sample_focal,
     sample_sensor,
 )
-from training.data.synthetic_rooms.furniture import Rng
-from training.data.synthetic_rooms.layout import Room
+from training.data.synthetic_rooms.rng import Rng
+from training.data.synthetic_rooms.room import Room
 
 WALK, TURN = 0.4, 0.45  # mean speeds: metres and radians a second
 CLOSEST = 0.45  # metres that stay free on the way from one stop to the next
@@ -61,7 +61,8 @@ def _legs(rng: Rng, room: Room, focal: float) -> Iterator[tuple[Stop, Stop, floa
     while True:
         there = _stop(rng, room, _reachable(rng, room, here.position), focal, here.yaw)
         distance = float(np.linalg.norm(there.position - here.position))
-        seconds = max(1.0, distance / WALK, abs(there.yaw - here.yaw) / TURN)
+        turn = math.hypot(there.yaw - here.yaw, there.pitch - here.pitch)
+        seconds = max(1.0, distance / WALK, turn / TURN)
         yield here, there, begin, seconds
         here, begin = there, begin + seconds
 

@@ -25,8 +25,11 @@ def photograph(radiance: Planes, sensors: Sequence[Sensor], noise: Sequence[int]
     """uint8 (F, H, W, 3) from linear radiance, three planes (F, >= H, >= W)."""
     device = radiance[0].device
     scene = torch.stack(radiance, dim=1)[:, :, :height, :width]
-    column = torch.tensor([(s.exposure, *s.balance, s.vignette, s.blur, s.read_noise, s.shot_noise, 1 / s.gamma) for s in sensors],
-                          dtype=torch.float32, device=device)[:, :, None, None, None]
+    column = torch.tensor(
+        [(s.exposure, *s.balance, s.vignette, s.blur, s.read_noise, s.shot_noise, 1 / s.gamma) for s in sensors],
+        dtype=torch.float32,
+        device=device,
+    )[:, :, None, None, None]
     # In double precision, so that the order of summation, which depends on the batch, is lost in rounding.
     level = scene[:, :, ::4, ::4].double().mean(dim=(1, 2, 3), keepdim=True).float()
     gain = column[:, 0] / level * column[:, 1:4, 0]

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from training.data.synthetic_rooms.furniture import BOX, CYLINDER, SPHERE
-
+BOX, CYLINDER, SPHERE = range(3)
 Rays = tuple[Tensor, Tensor, Tensor]
 MISS = 1e12
 
@@ -65,7 +64,11 @@ def _sphere(origin: Tensor, rays: Rays) -> tuple[Tensor, Tensor]:
     return _round(a, b, ox * ox + oy * oy + oz * oz - 1)
 
 
-INTERVALS: dict[int, Callable[[Tensor, Rays], tuple[Tensor, Tensor]]] = {BOX: _box, CYLINDER: _cylinder, SPHERE: _sphere}
+INTERVALS: dict[int, Callable[[Tensor, Rays], tuple[Tensor, Tensor]]] = {
+    BOX: _box,
+    CYLINDER: _cylinder,
+    SPHERE: _sphere,
+}
 
 
 def interval(kind: int, origin: Tensor, rays: Rays) -> tuple[Tensor, Tensor]:

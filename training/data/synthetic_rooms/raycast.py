@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.data.synthetic_rooms.furniture import BOX, CYLINDER, SPHERE
-from training.data.synthetic_rooms.primitives import MISS, Rays, interval
+from training.data.synthetic_rooms.primitives import BOX, CYLINDER, MISS, SPHERE, Rays, interval
 from training.data.synthetic_rooms.scene import Scene
 
 TILE = 16
-SAMPLES = 4  # in a tile, pixels are ordered by row % SAMPLES first: each group of rows may look at another point of a lamp
+SAMPLES = (
+    4  # in a tile, pixels are ordered by row % SAMPLES first: each group of rows may look at another point of a lamp
+)
 NUMBER_BITS = 0xFF  # low bits of a depth's float32 pattern that carry the primitive's number meanwhile
 DEPTH_BITS = 0x7FFFFFFF ^ NUMBER_BITS
 
@@ -34,7 +35,7 @@ class Candidates:
 
 def candidates(touches: Tensor) -> Candidates:
     """From touches (F, tiles per view, n) bool, whether a primitive may be seen in a tile."""
-    views, per_view, most = touches.shape
+    _, per_view, most = touches.shape
     flat = touches.reshape(-1, most)
     counts = flat.sum(dim=1)
     order = torch.argsort(counts, descending=True, stable=True)
@@ -101,8 +102,11 @@ class Caster:
         per_view = self.rows * self.columns
         tile = tiles % per_view
         matrix = self._at(self.view_rays, primitives)
-        corner = (matrix[:, :, 2] + matrix[:, :, 0] * (tile % self.columns * TILE)[:, None]
-                  + matrix[:, :, 1] * (tile // self.columns * TILE)[:, None])
+        corner = (
+            matrix[:, :, 2]
+            + matrix[:, :, 0] * (tile % self.columns * TILE)[:, None]
+            + matrix[:, :, 1] * (tile // self.columns * TILE)[:, None]
+        )
         lines = corner[:, :, None] + matrix[:, :, 1, None] * self.down  # (m, 3, TILE)
         points = matrix[:, :, 0, None] * self.across
         x, y, z = ((lines[:, i, :, None] + points[:, i, None, :]).view(-1, TILE * TILE) for i in range(3))
@@ -146,10 +150,17 @@ class Caster:
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Matrix product of (..., 3, 3), summed in a fixed order so that a view's result never depends on its batch."""
-    return (left[..., :, 0, None] * right[..., None, 0, :] + left[..., :, 1, None] * right[..., None, 1, :]
-            + left[..., :, 2, None] * right[..., None, 2, :])
+    return (
+        left[..., :, 0, None] * right[..., None, 0, :]
+        + left[..., :, 1, None] * right[..., None, 1, :]
+        + left[..., :, 2, None] * right[..., None, 2, :]
+    )
 
 
 def apply(matrix: Tensor, vector: Tensor) -> Tensor:
     """Matrix (..., 3, 3) times vector (..., 3), likewise."""
-    return matrix[..., 0] * vector[..., 0, None] + matrix[..., 1] * vector[..., 1, None] + matrix[..., 2] * vector[..., 2, None]
+    return (
+        matrix[..., 0] * vector[..., 0, None]
+        + matrix[..., 1] * vector[..., 1, None]
+        + matrix[..., 2] * vector[..., 2, None]
+    )

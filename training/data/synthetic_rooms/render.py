@@ -10,10 +10,10 @@ from torch import Tensor
 from training.data.batch import Batch
 from training.data.synthetic_rooms.camera import View
 from training.data.synthetic_rooms.edges import edge_map
-from training.data.synthetic_rooms.layout import Room
 from training.data.synthetic_rooms.lighting import radiance
 from training.data.synthetic_rooms.photograph import photograph
 from training.data.synthetic_rooms.raycast import Caster
+from training.data.synthetic_rooms.room import Room
 from training.data.synthetic_rooms.scene import Scene, assemble
 from training.data.synthetic_rooms.surface import Planes, surface
 
@@ -53,4 +53,6 @@ def _render(shots: Sequence[tuple[Room, View]], width: int, height: int, device:
 def _optical(scene: Scene, normal: Planes) -> Tensor:
     """Normals in the room -> (F, H, W, 3) in the camera's optical frame."""
     r = scene.rotation[:, :, :, None, None]
-    return torch.stack([normal[0] * r[:, 0, i] + normal[1] * r[:, 1, i] + normal[2] * r[:, 2, i] for i in range(3)], dim=-1)
+    return torch.stack(
+        [normal[0] * r[:, 0, i] + normal[1] * r[:, 1, i] + normal[2] * r[:, 2, i] for i in range(3)], dim=-1
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data.synthetic_rooms.camera import View
-from training.data.synthetic_rooms.layout import Room
+from training.data.synthetic_rooms.room import Room
 
 PADDING = -1  # kind of the rows that fill up the smaller rooms
 
@@ -63,10 +63,18 @@ def assemble(shots: Sequence[tuple[Room, View]], width: int, height: int, device
         return torch.from_numpy(np.stack(rows)).to(device)
 
     rooms, views = [room for room, _ in shots], [view for _, view in shots]
-    looks = padded([np.column_stack((r.texture, r.factor, r.shift, _density(r), r.first, r.second, r.gloss, r.emission))
-                    .astype(np.float32) for r in rooms], 0.0)
+    looks = padded(
+        [
+            np.column_stack((r.texture, r.factor, r.shift, _density(r), r.first, r.second, r.gloss, r.emission)).astype(
+                np.float32
+            )
+            for r in rooms
+        ],
+        0.0,
+    )
     return Scene(
-        width, height,
+        width,
+        height,
         kind=padded([r.kind for r in rooms], PADDING),
         inverse=padded([r.rotation.transpose(0, 2, 1) / r.half[:, :, None] for r in rooms], 0.0),
         centre=padded([r.centre for r in rooms], 0.0),

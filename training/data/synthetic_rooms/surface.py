@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.data.synthetic_rooms.furniture import BOX, CYLINDER, SPHERE
 from training.data.synthetic_rooms.materials import CHROMA_RANGE, LEVEL_STARTS, LEVELS, SIZE, STRIDE, atlas
+from training.data.synthetic_rooms.primitives import BOX, CYLINDER, SPHERE
 from training.data.synthetic_rooms.raycast import Caster
 
 Planes = tuple[Tensor, Tensor, Tensor]
@@ -65,8 +65,16 @@ def surface(caster: Caster, depth: Tensor, number: Tensor) -> Surface:
     texel = _texel(paint, q, faces, footprint)
     colours = _gather(scene.looks[7:13], index, number.shape)
     gloss, emission = _gather(scene.looks[13:], index, number.shape)
-    return Surface(exact, normal, (point[0], point[1], point[2]), facing, _colour(colours, texel), gloss, emission,
-                   scene.identity.index_select(0, index).view(number.shape))
+    return Surface(
+        exact,
+        normal,
+        (point[0], point[1], point[2]),
+        facing,
+        _colour(colours, texel),
+        gloss,
+        emission,
+        scene.identity.index_select(0, index).view(number.shape),
+    )
 
 
 def view_rays(caster: Caster) -> Planes:
@@ -74,7 +82,9 @@ def view_rays(caster: Caster) -> Planes:
     p = caster.pixel
     u = torch.arange(caster.columns * 16, device=p.device, dtype=torch.float32)
     v = torch.arange(caster.rows * 16, device=p.device, dtype=torch.float32)
-    x, y, z = ((p[:, i, 0, None] * u)[:, None, :] + (p[:, i, 1, None] * v + p[:, i, 2, None])[:, :, None] for i in range(3))
+    x, y, z = (
+        (p[:, i, 0, None] * u)[:, None, :] + (p[:, i, 1, None] * v + p[:, i, 2, None])[:, :, None] for i in range(3)
+    )
     return x, y, z
 
 
