@@ -124,6 +124,7 @@ def _demo(options: argparse.Namespace, command: str) -> int:
             **describe_truth(camera, None),
             "Model": str(model),
             "Engine": description,
+            "Maps": f"{card.width} × {card.height}, the model's own size",
         },
     )
     run.write(options.out)
@@ -151,7 +152,8 @@ def play(camera: RecordedCamera, model: Path, card: ModelCard, out: Path) -> Rec
         os.environ.update(loopback_environment(domain), ROS_LOG_DIR=temporary)
         from avtar_ros.recorder_node import MapRecorder  # ROS reads the environment when it is first used
 
-        node_parameters = {"model": str(model), "cameras": [CAMERA]}
+        # Maps at the model's size: at the camera's, writing them would take the cores that inference needs.
+        node_parameters = {"model": str(model), "cameras": [CAMERA], "map_size": "model"}
         source_parameters = {
             "source": str(camera.bag.path.resolve()),
             "topic": camera.topic,

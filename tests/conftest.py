@@ -1,13 +1,13 @@
 """What every test may rely on: a ROS domain of its own, no network, and the recordings if they are there."""
 
 import os
-import random
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from avtar_ros.isolation import claim_ros_domain
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -21,23 +21,6 @@ os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // wor
 # A slow machine is no failure, and a failure is found again from the same examples everywhere.
 settings.register_profile("avtar_ros", deadline=None, derandomize=True)
 settings.load_profile("avtar_ros")
-
-
-def claim_ros_domain() -> tuple[int, socket.socket]:
-    """A ROS domain (1 to 100: their ports lie below the ephemeral ones) that no other test process has.
-
-    The claim is a name among the kernel's abstract sockets: it reaches exactly as far as the ports that
-    two equal domains would share, one network namespace, and ends with the process that holds it.
-    """
-    for domain in random.sample(range(1, 101), 100):
-        claim = socket.socket(socket.AF_UNIX)
-        try:
-            claim.bind(f"\0avtar_ros/ros_domain/{domain}")
-        except OSError:
-            claim.close()
-        else:
-            return domain, claim
-    raise RuntimeError("all ROS domains from 1 to 100 are claimed by running tests")
 
 
 @pytest.fixture(scope="session", autouse=True)
