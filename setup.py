@@ -49,7 +49,6 @@ setup(
         "numpy>=1.23",
         "opencv-python-headless>=4.5",
         "rosbags>=0.11",
-        "rosbags-image>=0.10.3",
         "tqdm>=4.57",
         "zstandard>=0.20",
     ],
@@ -61,13 +60,11 @@ setup(
         # ROS 2 Kilted's client library and messages, for machines without a ROS installation.
         "ros-wheels": ["ros-rclpy[fastrtps]==9.1.2", "ros-kilted-common-interfaces==5.5.1"],
         "train": [
-            "accelerate>=1",
-            "kornia>=0.8",
             "onnx>=1.16",
             "onnxruntime>=1.17",
             "onnxscript>=0.5",
+            "pydantic>=2",
             "safetensors>=0.4",
-            "tensorboard>=2.16",
             "torch>=2.9",
             "transformers>=4.50",
         ],
