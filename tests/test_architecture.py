@@ -22,9 +22,9 @@ FORBIDDEN = {
     "engine_build": LEARNING | ROS | {"training"},
     "training": ROS | NVIDIA | {"engine_build"},
 }
-# The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU.
+# The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU with its driver.
 NODES = ("avtar_ros/*_node.py", "avtar_ros/node_*.py", "avtar_ros/camera_source.py")
-CUDA = ("avtar_ros/engines/tensorrt.py",)
+CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/tensorrt.py")
 
 
 def sources(package: str, *without: str) -> list[Path]:
@@ -57,7 +57,7 @@ def test_ros_is_imported_by_the_nodes_alone() -> None:
     assert uses(sources("avtar_ros", *NODES), ROS) == []
 
 
-def test_cuda_and_tensorrt_are_imported_by_one_file_of_the_robot_side() -> None:
+def test_cuda_and_tensorrt_are_imported_by_one_file_each_on_the_robot_side() -> None:
     assert uses(sources("avtar_ros", *CUDA), NVIDIA) == []
 
 

@@ -13,8 +13,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.engines import Engine, open_engine
-from avtar_ros.engines.onnxruntime import INPUT
+from avtar_ros.engines import INPUT, Engine, open_engine
 from avtar_ros.model_card import CARD_KEY, ModelCard
 from avtar_ros.tasks import SEGMENTATION, Maps
 from training.checkpoint import Checkpoint

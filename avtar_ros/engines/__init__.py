@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from avtar_ros.errors import AvtarError
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import Maps
 
+INPUT = "image"
+"""What models call their input."""
+
 
 class EngineError(AvtarError):
     """A model file that cannot be run here."""
@@ -25,10 +29,15 @@ class EngineError(AvtarError):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How to run a model. `threads` 0 means one per core; `providers` empty means the best there are."""
+    """How to run a model.
+
+    For ONNX Runtime: `threads` 0 means one per core, `providers` empty means the best there are. For TensorRT:
+    `zero_copy` lets a GPU that shares the CPU's memory work in place, without copies; others take no notice.
+    """
 
     threads: int = 0
     providers: tuple[str, ...] = ()
+    zero_copy: bool = False
 
 
 class Engine(AbstractContextManager["Engine"]):
@@ -44,6 +53,10 @@ class Engine(AbstractContextManager["Engine"]):
 
         The arrays belong to the caller. Raises EngineError where the images have another shape or type.
         """
+
+    def infer_stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Maps]:
+        """Task maps of each of many batches, in order; an engine may take up a batch before it gives the last one's."""
+        return map(self.infer, batches)
 
     @abstractmethod
     def close(self) -> None:
@@ -79,9 +92,16 @@ def open_engine(path: Path, options: EngineOptions | None = None) -> Engine:
     """Load the model at `path` and warm it up; raises EngineError or CardError with what to do next."""
     options = options or EngineOptions()
     if not path.is_file():
-        raise EngineError(f"{path}: no such model file. Give the path of an .onnx file made by `avtar-train export`.")
+        raise EngineError(
+            f"{path}: no such model file. Give the path of an .onnx file made by `avtar-train export`, or of an "
+            ".engine file made by `avtar-engine build`."
+        )
     if path.suffix == ".onnx":
         from avtar_ros.engines.onnxruntime import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(path, options)
-    raise EngineError(f"{path}: unknown kind of model {path.suffix!r}. Known: .onnx.")
+    if path.suffix == ".engine":
+        from avtar_ros.engines.tensorrt import TensorRTEngine
+
+        return TensorRTEngine(path, options)
+    raise EngineError(f"{path}: unknown kind of model {path.suffix!r}. Known: .onnx, .engine.")

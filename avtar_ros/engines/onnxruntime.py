@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines import Engine, EngineError, EngineOptions, check_images, check_maps
+from avtar_ros.engines import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
 from avtar_ros.model_card import card_from_metadata
 from avtar_ros.tasks import Maps
 
-INPUT = "image"
 NOT_UNASKED = ("Azure", "NvTensor", "Tensorrt")
 """Providers to use only where they are asked for: one sends images away, the others build for minutes at each start."""
 

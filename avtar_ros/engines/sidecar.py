@@ -1,0 +1,222 @@
+"""What is known of an engine file beside it, in `model.engine.json`: its card, what built it, and for which GPU.
+
+A plan contains code, and runs only with the TensorRT and on the kind of GPU that built it. So nothing is loaded
+whose sidecar does not say all of that, and whose bytes are not those that the sidecar was written for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from avtar_ros.engines import INPUT, EngineError
+from avtar_ros.errors import AvtarError
+from avtar_ros.model_card import ModelCard
+
+FORMAT = 1
+
+Record = TypeVar("Record")
+
+
+class SidecarError(EngineError):
+    """A sidecar that is missing, or does not say what it must."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as far as engines depend on it. `compute_capability` is such as "8.7"."""
+
+    name: str
+    compute_capability: str
+    sm_count: int
+
+    def __str__(self) -> str:
+        return f"{self.name} (compute capability {self.compute_capability}, {self.sm_count} SMs)"
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What an engine was asked to be. `workspace_mb` 0 means from the memory that is free.
+
+    `keep_fp32` names the stages of a half-precision model that compute in float32 all the same.
+    """
+
+    precision: str
+    batch: int = 1
+    workspace_mb: int = 0
+    level: int = 3
+    keep_fp32: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output: dtype in NumPy's words, -1 where a dimension may vary."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def size(self, batch: int) -> int:
+        """Bytes of the tensor for so many images."""
+        return batch * int(np.prod(self.shape[1:])) * np.dtype(self.dtype).itemsize
+
+
+def interface(card: ModelCard) -> dict[str, TensorInfo]:
+    """Inputs and outputs that the contract gives a model with this card; the batch may vary."""
+    image = TensorInfo("uint8", (-1, card.height, card.width, 3))
+    maps = {
+        task.name: TensorInfo(np.dtype(task.dtype).name, (-1, *task.shape(card.height, card.width)))
+        for task in card.task_records
+    }
+    return {INPUT: image} | maps
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far an engine's map of one task lies from that of its model; `value` may be at most `limit`."""
+
+    figure: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def holds(self) -> bool:
+        return self.value <= self.limit  # false for NaN, too
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """All that is kept beside an engine. `gpu` is None where there was none: such an engine was only compiled.
+
+    `workspace_mb` is what the builder was allowed in the end. `agreement` holds a task's figures of the last
+    verification; `verified` is whether all of them held, on this GPU and TensorRT.
+    """
+
+    card: ModelCard
+    onnx_sha256: str
+    engine_sha256: str
+    tensorrt: str
+    cuda: str
+    gpu: Gpu | None
+    device: str
+    options: BuildOptions
+    workspace_mb: int
+    tensors: dict[str, TensorInfo]
+    built_at: str
+    build_seconds: float
+    verified: bool = False
+    agreement: dict[str, Agreement] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def replace(self, **changes: Any) -> Sidecar:
+        return dataclasses.replace(self, **changes)
+
+
+def sidecar_path(engine: Path) -> Path:
+    return engine.with_name(f"{engine.name}.json")
+
+
+def read_sidecar(engine: Path) -> Sidecar:
+    """The sidecar of an engine file; raises SidecarError where it is missing or wrong."""
+    path = sidecar_path(engine)
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SidecarError(
+            f"{engine}: its sidecar {path.name} is missing, so nothing is known of this engine. Copy it from where "
+            "the engine was built, or build again: avtar-engine build MODEL.onnx"
+        ) from None
+    except ValueError as error:
+        raise SidecarError(f"{path}: not JSON ({error}). Build the engine again.") from error
+    except OSError as error:
+        raise SidecarError(f"{path}: cannot be read ({error}).") from error
+    if isinstance(raw, dict) and raw.get("format") != FORMAT:
+        raise SidecarError(
+            f"{path}: format {raw.get('format')!r} found, {FORMAT} wanted. Build the engine again with this avtar_ros."
+        )
+    try:
+        return _parse(Sidecar, raw, "sidecar")
+    except AvtarError as error:
+        raise SidecarError(f"{path}: {error} Build the engine again.") from error
+
+
+def write_sidecar(engine: Path, sidecar: Sidecar) -> None:
+    """Write the sidecar beside `engine`, whole or not at all."""
+    path = sidecar_path(engine)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_text(json.dumps(dataclasses.asdict(sidecar), indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_plan(engine: Path, sidecar: Sidecar) -> bytes:
+    """The bytes of an engine file, which are those that its sidecar was written for."""
+    try:
+        plan = engine.read_bytes()
+    except OSError as error:
+        raise EngineError(f"{engine}: cannot be read ({error}).") from error
+    if (found := hashlib.sha256(plan).hexdigest()) != sidecar.engine_sha256:
+        raise EngineError(
+            f"{engine}: not the file that its sidecar was written for: sha256 {found[:12]}… found, "
+            f"{sidecar.engine_sha256[:12]}… wanted. It was changed, cut short or mixed up; it is not loaded. "
+            "Copy both files again, or build again: avtar-engine build MODEL.onnx"
+        )
+    return plan
+
+
+def faults(sidecar: Sidecar, tensorrt: str | None, gpu: Gpu | None) -> list[str]:
+    """Why an engine with this sidecar cannot run with this TensorRT on this GPU: one sentence a reason."""
+    reasons = []
+    if tensorrt is None:
+        reasons.append("TensorRT is not installed here.")
+    elif tensorrt != sidecar.tensorrt:
+        reasons.append(f"TensorRT {tensorrt} found, {sidecar.tensorrt} wanted, which built the engine.")
+    if gpu is None:
+        reasons.append("no NVIDIA GPU was found here.")
+    elif sidecar.gpu is not None and _kind(gpu) != _kind(sidecar.gpu):
+        reasons.append(f"GPU {gpu} found, {sidecar.gpu} wanted, for which the engine was built.")
+    return reasons
+
+
+def _kind(gpu: Gpu) -> tuple[str, int]:
+    return gpu.compute_capability, gpu.sm_count
+
+
+def _parse(record: type[Record], raw: Any, where: str) -> Record:
+    """`raw`, out of JSON, as the data class `record`: fields, nesting and types must be its own."""
+    if not isinstance(raw, Mapping):
+        raise SidecarError(f"{where} must be an object, not {raw!r}.")
+    kinds = get_type_hints(record)
+    fields: Sequence[dataclasses.Field[Any]] = dataclasses.fields(record)  # type: ignore[arg-type]
+    if different := {f.name for f in fields} ^ set(raw):
+        raise SidecarError(f"{where} lacks, or has beyond what is known: {', '.join(sorted(map(str, different)))}.")
+    return record(**{name: _value(kinds[name], value, f"{where}.{name}") for name, value in raw.items()})
+
+
+def _value(kind: Any, raw: Any, where: str) -> Any:
+    if kind is ModelCard:
+        return ModelCard.from_json(json.dumps(raw), where)
+    if dataclasses.is_dataclass(kind):
+        return _parse(kind, raw, where)  # type: ignore[arg-type]
+    if get_origin(kind) in (types.UnionType, Union):
+        return None if raw is None else _value(get_args(kind)[0], raw, where)
+    if get_origin(kind) is tuple and isinstance(raw, list):
+        return tuple(_value(get_args(kind)[0], item, where) for item in raw)
+    if get_origin(kind) is dict and isinstance(raw, dict):
+        return {key: _value(get_args(kind)[1], item, f"{where}.{key}") for key, item in raw.items()}
+    if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
+        return float(raw)
+    if isinstance(kind, type) and isinstance(raw, kind) and isinstance(raw, bool) == (kind is bool):
+        return raw
+    raise SidecarError(f"{where} has the wrong type: {raw!r}.")

@@ -1,0 +1,286 @@
+"""The engine for NVIDIA GPUs: a TensorRT plan with its sidecar."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.engines import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
+from avtar_ros.engines.cuda import Buffer, Cuda, CudaError, PyCuda
+from avtar_ros.engines.sidecar import Sidecar, TensorInfo, faults, interface, read_plan, read_sidecar
+from avtar_ros.tasks import Maps
+
+OLDEST = (10, 3)
+"""The first TensorRT that takes the models here as they are typed; JetPack 6.1 brings it."""
+SLOTS = 2
+"""Batches under way at once: while one is computed, another is copied."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Milliseconds that one batch took, in trtexec's terms: measured on the GPU, and `enqueue` on the CPU."""
+
+    h2d: float
+    compute: float
+    d2h: float
+    enqueue: float
+
+    @property
+    def latency(self) -> float:
+        return self.h2d + self.compute + self.d2h
+
+
+def load_tensorrt() -> Any:
+    """NVIDIA's module; raises EngineError where it is missing or too old."""
+    try:
+        import tensorrt
+    except ImportError as error:
+        raise EngineError(
+            f"TensorRT is not installed for this Python ({error}). A Jetson has it from JetPack: run "
+            "apt install python3-libnvinfer, and make a virtual environment with --system-site-packages. "
+            "On a PC run: pip install tensorrt"
+        ) from error
+    if tuple(map(int, tensorrt.__version__.split(".")[:2])) < OLDEST:
+        raise EngineError(
+            f"TensorRT {tensorrt.__version__} found, {'.'.join(map(str, OLDEST))} or later wanted. "
+            "On a Jetson update to JetPack 6.1 or later; on a PC run: pip install --upgrade tensorrt"
+        )
+    return tensorrt
+
+
+class Messages:
+    """What TensorRT has to say: all of it goes to the log, and its errors are kept, for they hold the reason."""
+
+    def __init__(self, trt: Any) -> None:
+        self.errors: list[str] = []
+        severity = trt.ILogger.Severity
+        levels = {
+            severity.INTERNAL_ERROR: logging.ERROR,
+            severity.ERROR: logging.ERROR,
+            severity.WARNING: logging.WARNING,
+            severity.INFO: logging.INFO,
+            severity.VERBOSE: logging.DEBUG,
+        }
+        errors = self.errors
+
+        class Logger(trt.ILogger):  # type: ignore[misc]
+            def log(self, severity: Any, message: str) -> None:
+                if levels[severity] == logging.ERROR:
+                    errors.append(message.strip())
+                # Its errors are part of the exception that is raised for them.
+                log.log(min(levels[severity], logging.WARNING), "TensorRT: %s", message.strip())
+
+        self.logger = Logger()
+
+    def reason(self) -> str:
+        return " ".join(self.errors) or "TensorRT gave no reason"
+
+
+def tensors_of(trt: Any, engine: Any) -> dict[str, TensorInfo]:
+    """Inputs and outputs of a loaded engine."""
+    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+    dtypes = {name: np.dtype(trt.nptype(engine.get_tensor_dtype(name))).name for name in names}
+    return {name: TensorInfo(dtypes[name], tuple(engine.get_tensor_shape(name))) for name in names}
+
+
+class TensorRTEngine(Engine):
+    """A TensorRT plan on one GPU; see `avtar_ros.engines.Engine`.
+
+    It has one execution context and SLOTS sets of buffers, made once. Batches larger than the engine's are run in
+    parts. `unverified` lets in an engine that has not been compared with its model yet, for who does just that.
+    """
+
+    times: StageTimes
+    """Of the batch whose maps were given last."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: EngineOptions,
+        *,
+        unverified: bool = False,
+        trt: Any = None,
+        cuda: Cuda | None = None,
+    ) -> None:
+        self.sidecar = read_sidecar(path)
+        self.card = self.sidecar.card
+        self._path = path
+        if not (self.sidecar.verified or unverified):
+            raise EngineError(
+                f"{path}: this engine was never compared with its model on this kind of GPU, so its maps may be "
+                f"wrong. Run: avtar-engine verify {path} --against MODEL.onnx"
+            )
+        plan = read_plan(path, self.sidecar)
+        self._trt = trt or load_tensorrt()
+        self._cuda: Cuda | None = cuda or PyCuda()
+        if reasons := faults(self.sidecar, str(self._trt.__version__), self._cuda.gpu):
+            self._cuda.close()
+            raise EngineError(
+                f"{path}: cannot run here: {' '.join(reasons)} "
+                "Build it again on this machine: avtar-engine build MODEL.onnx"
+            )
+        self.description = f"TensorRT {self._trt.__version__} {self.sidecar.options.precision}, {self._cuda.gpu.name}"
+        self._slots: list[_Slot] = []
+        self._bound: tuple[_Slot, int] | None = None
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._context: Any = None
+        try:
+            with self._cuda.current():
+                self._load(plan)
+                zero_copy = options.zero_copy and self._cuda.integrated
+                self._slots.extend(_Slot(self._cuda, self.sidecar, zero_copy) for _ in range(SLOTS))
+            blank = np.zeros((1, self.card.height, self.card.width, 3), np.uint8)
+            check_maps(self.infer(blank), 1, self.card, path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, plan: bytes) -> None:
+        messages = self._messages = Messages(self._trt)
+        self._runtime = self._trt.Runtime(messages.logger)
+        self._engine = self._runtime.deserialize_cuda_engine(plan) if self._runtime else None
+        self._context = self._engine.create_execution_context() if self._engine else None
+        if self._context is None:
+            raise EngineError(
+                f"{self._path}: TensorRT cannot load it: {messages.reason()}. "
+                "Free some memory, or build it again on this machine: avtar-engine build MODEL.onnx"
+            )
+        if (found := tensors_of(self._trt, self._engine)) != interface(self.card):
+            raise EngineError(
+                f"{self._path}: the engine has {found}, but its card promises {interface(self.card)}. Build it again."
+            )
+
+    def infer(self, images: NDArray[np.uint8]) -> Maps:
+        check_images(images, self.card)
+        largest = self.sidecar.options.batch
+        parts = list(self.infer_stream(images[i : i + largest] for i in range(0, len(images), largest)))
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.card.tasks}
+
+    def infer_stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Maps]:
+        """Maps of each batch, in order; the next batch is copied to the GPU while one is computed.
+
+        Batches may be as large as the engine's. One such stream at a time.
+        """
+        under_way: deque[_Slot] = deque()
+        for images, slot in zip(batches, itertools.cycle(self._slots), strict=False):
+            check_images(images, self.card)
+            if slot in under_way:
+                yield self._collect(under_way.popleft())
+            self._submit(images, slot)
+            under_way.append(slot)
+        while under_way:
+            yield self._collect(under_way.popleft())
+
+    def _submit(self, images: NDArray[np.uint8], slot: _Slot) -> None:
+        """Start copying and computing; nothing is waited for."""
+        with self._gpu().current():
+            slot.stream.synchronize()  # idle, unless a stream of batches was left before its end
+            slot.fill(images)
+            # One execution context computes one batch at a time.
+            for other in self._slots:
+                slot.stream.wait_for_event(other.computed)
+            if self._bound != (slot, len(images)):
+                self._context.set_input_shape(INPUT, images.shape)
+                for name, buffer in slot.buffers.items():
+                    self._context.set_tensor_address(name, buffer.address)
+                self._bound = slot, len(images)
+            self._messages.errors.clear()
+            begun = time.perf_counter()
+            if not self._context.execute_async_v3(slot.stream.handle):
+                raise EngineError(f"{self.description}: inference failed: {self._messages.reason()}.")
+            slot.enqueue = 1e3 * (time.perf_counter() - begun)
+            slot.fetch()
+
+    def _gpu(self) -> Cuda:
+        if self._cuda is None:
+            raise EngineError("this engine is closed. Open the model again.")
+        return self._cuda
+
+    def _collect(self, slot: _Slot) -> Maps:
+        """Wait for what was submitted to `slot`; the arrays are copies."""
+        with self._gpu().current():
+            slot.stream.synchronize()
+            self.times = slot.times()
+            return {name: slot.view(name).copy() for name in self.card.tasks}
+
+    def close(self) -> None:
+        """Frees in the order in which things depend on one another: context, engine, runtime, buffers, GPU."""
+        if self._cuda is None:
+            return
+        cuda, self._cuda = self._cuda, None
+        try:
+            with cuda.current():
+                self._bound = None
+                self._context = None
+                self._engine = None
+                self._runtime = None
+                while self._slots:
+                    self._slots.pop().free()
+        except CudaError as error:  # after a fault of the GPU nothing can be freed, which must not hide that fault
+            log.warning("%s: %s", self._path, error)
+        finally:
+            self._slots.clear()
+            cuda.close()
+
+
+class _Slot:
+    """One batch under way: a buffer a tensor, the stream that it runs in, and the moments between its stages."""
+
+    def __init__(self, cuda: Cuda, sidecar: Sidecar, zero_copy: bool) -> None:
+        self._tensors = interface(sidecar.card)
+        self._size = 0
+        self.enqueue = 0.0
+        self.stream = cuda.stream()
+        self.begun, self.uploaded, self.computed, self.downloaded = (cuda.event() for _ in range(4))
+        self.buffers: dict[str, Buffer] = {}
+        for name, tensor in self._tensors.items():
+            self.buffers[name] = cuda.buffer(tensor.size(sidecar.options.batch), zero_copy)
+
+    def view(self, name: str) -> NDArray[Any]:
+        """The tensor of the batch now in the slot, on the CPU's side."""
+        tensor = self._tensors[name]
+        flat = self.buffers[name].host[: tensor.size(self._size)]
+        return flat.view(tensor.dtype).reshape(self._size, *tensor.shape[1:])
+
+    def fill(self, images: NDArray[np.uint8]) -> None:
+        """Put the images in place and start bringing them to the GPU."""
+        self._size = len(images)
+        np.copyto(self.view(INPUT), images)
+        self.begun.record(self.stream)
+        self.buffers[INPUT].upload(self.stream, self._tensors[INPUT].size(self._size))
+        self.uploaded.record(self.stream)
+
+    def fetch(self) -> None:
+        """Start bringing the maps back."""
+        self.computed.record(self.stream)
+        for name, buffer in self.buffers.items():
+            if name != INPUT:
+                buffer.download(self.stream, self._tensors[name].size(self._size))
+        self.downloaded.record(self.stream)
+
+    def times(self) -> StageTimes:
+        return StageTimes(
+            self.begun.time_till(self.uploaded),
+            self.uploaded.time_till(self.computed),
+            self.computed.time_till(self.downloaded),
+            self.enqueue,
+        )
+
+    def free(self) -> None:
+        while self.buffers:
+            self.buffers.popitem()[1].free()
+        del self.begun, self.uploaded, self.computed, self.downloaded, self.stream
