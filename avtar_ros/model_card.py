@@ -112,7 +112,8 @@ def card_from_metadata(metadata: dict[str, str], where: str) -> ModelCard:
 def _parse_card(raw: Any) -> ModelCard:
     values = dict(_object(raw, "card", ModelCard))
     values["tasks"] = tuple(_typed(name, str, "tasks") for name in _typed(values["tasks"], list, "tasks"))
-    values["classes"] = tuple(_parse_class(c, i) for i, c in enumerate(_typed(values.get("classes", []), list, "classes")))
+    classes = _typed(values.get("classes", []), list, "classes")
+    values["classes"] = tuple(_parse_class(c, i) for i, c in enumerate(classes))
     if values.get("depth") is not None:
         depth = _object(values["depth"], "depth", DepthRange)
         values["depth"] = DepthRange(**{k: float(_typed(v, (int, float), f"depth.{k}")) for k, v in depth.items()})
