@@ -159,12 +159,8 @@ class MultitaskNode(LifecycleNode):
             self._perception, self._cameras, self._statistics, opacity, self.get_logger()
         )
         self._pipeline.start()
-        try:
-            for camera in self._cameras.values():
-                camera.subscribe(self._on_image)
-        except AvtarError:
-            self._stop()
-            raise
+        for camera in self._cameras.values():
+            camera.subscribe(self._on_image)
         return result
 
     @reported

@@ -5,10 +5,10 @@ from __future__ import annotations
 import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from rclpy.exceptions import NameValidationException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -43,8 +43,8 @@ class CameraInput:
         """`{camera}` in topics stands for the camera's name; empty CameraInfo topic: beside the image's."""
         image = image_topic.replace("{camera}", camera)
         info = camera_info_topic.replace("{camera}", camera)
-        beside = str(PurePosixPath(image.removesuffix(COMPRESSED)).parent / "camera_info")
-        return cls(image, info or beside, transport, reliability)
+        namespace, slash, _ = image.removesuffix(COMPRESSED).rpartition("/")
+        return cls(image, info or f"{namespace}{slash}camera_info", transport, reliability)
 
     @property
     def sources(self) -> list[tuple[str, Any]]:
@@ -64,7 +64,9 @@ class NodeCamera:
     """
 
     def __init__(self, node: LifecycleNode, name: str, source: CameraInput, topics: Sequence[str]) -> None:
-        """`topics`: what to publish below the camera's name. Raises AvtarError for a name ROS forbids."""
+        """`topics`: what to publish below the camera's name. Raises AvtarError for names that ROS forbids."""
+        for topic in (*dict(source.sources), source.camera_info_topic):
+            _check_topic(node, topic)
         self.name = name
         self.source = source
         self._node = node
@@ -73,18 +75,13 @@ class NodeCamera:
         self._search: Any = None
         qos = QoSProfile(depth=MAP_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
         options = QoSOverridingOptions.with_default_policies()
-        try:
-            self._publishers = {
-                topic: node.create_lifecycle_publisher(
-                    Image, f"{name}/{topic}", qos, qos_overriding_options=options
-                )
-                for topic in topics
-            }
-        except NameValidationException as error:
-            raise AvtarError(f"parameter cameras: {name!r} cannot be a camera's name: {error}") from error
+        self._publishers = {
+            topic: node.create_lifecycle_publisher(Image, f"{name}/{topic}", qos, qos_overriding_options=options)
+            for topic in topics
+        }
 
     def subscribe(self, on_image: Callable[[str, Any], None]) -> None:
-        """Call `on_image(name, message)` for each image from now on; raises AvtarError for a bad topic."""
+        """Call `on_image(name, message)` for each image from now on."""
         self._on_image = lambda message: on_image(self.name, message)
         self._listen(CameraInfo, self.source.camera_info_topic, self._on_info)
         if len(self.source.sources) == 1:
@@ -145,16 +142,20 @@ class NodeCamera:
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[self.source.reliability.upper()])
         # Reliability is a parameter of the node; as an override it would be fixed once and for all.
         options = QoSOverridingOptions([QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY])
-        try:
-            subscription = self._node.create_subscription(
-                message_type, topic, callback, qos, qos_overriding_options=options
-            )
-        except NameValidationException as error:
-            raise AvtarError(f"{topic!r} cannot be a topic: {error}") from error
-        self._subscriptions.append(subscription)
+        self._subscriptions.append(
+            self._node.create_subscription(message_type, topic, callback, qos, qos_overriding_options=options)
+        )
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message
+
+
+def _check_topic(node: LifecycleNode, topic: str) -> None:
+    try:
+        expand_topic_name(topic, node.get_name(), node.get_namespace())
+    except (NameValidationException, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise AvtarError(f"{topic!r} cannot be a topic ({reason}). Change the parameter that names it.") from error
 
 
 def data_array(data: NDArray[Any]) -> array.array[int]:

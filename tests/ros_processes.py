@@ -1,0 +1,127 @@
+"""Real ROS nodes in processes of their own, and a client in the test's process that talks to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PROFILE = REPOSITORY / "config" / "fastdds_shm.xml"
+PATIENCE_S = 60.0
+"""How long to wait for what should take moments, so that a busy machine fails no test."""
+
+RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class RosProcess(AbstractContextManager["RosProcess"]):
+    """A module of avtar_ros run with ROS parameters; it never outlives its `with`."""
+
+    def __init__(self, module: str, log: Path, parameters: dict[str, object], arguments: Sequence[str] = ()) -> None:
+        """Output goes to the file `log`; parameters are written as in YAML."""
+        self._log = log
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"avtar_ros.{module}", *ros_arguments(parameters), *arguments],
+                cwd=REPOSITORY,
+                env=os.environ | {"FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Send a signal and return the exit code."""
+        self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit code, once it has ended by itself."""
+        return self._process.wait(PATIENCE_S)
+
+    def __exit__(self, *_: object) -> None:
+        if self.running:
+            self._process.kill()
+        self._process.wait()
+
+
+class Client(AbstractContextManager["Client"]):
+    """A ROS node of the test's own. Everything happens while it waits."""
+
+    def __init__(self) -> None:
+        # Read by Fast DDS when the first participant of this process is made.
+        os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("test_client", context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        """Spin until `condition`; fails naming `what` did not come."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}"
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def spin(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def publisher(self, kind: Any, topic: str, qos: QoSProfile = RELIABLE) -> Any:
+        return self.node.create_publisher(kind, topic, qos)
+
+    def inbox(self, kind: Any, topic: str, qos: QoSProfile = RELIABLE) -> list[Any]:
+        """A list that grows by each message on the topic."""
+        messages: list[Any] = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def await_subscriber(self, publisher: Any) -> None:
+        self.wait_until(publisher.get_subscription_count, f"a subscriber of {publisher.topic_name}")
+
+    def call(self, kind: Any, service: str, request: Any) -> Any:
+        client = self.node.create_client(kind, service)
+        self.wait_until(client.service_is_ready, f"service {service}")
+        answer = client.call_async(request)
+        self.wait_until(answer.done, f"the answer of {service}")
+        self.node.destroy_client(client)
+        return answer.result()
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+def ros_arguments(parameters: dict[str, object]) -> list[str]:
+    """The command line that sets parameters."""
+    settings = (("-p", f"{name}:={_yaml(value)}") for name, value in parameters.items())
+    return ["--ros-args", *(text for setting in settings for text in setting)]
+
+
+def _yaml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return f'"{value}"' if isinstance(value, (str, Path)) else str(value)
