@@ -35,7 +35,7 @@ from avtar_ros.replay.ground_truth import decode_map
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.recorded_frames import RecordedCamera
 from avtar_ros.replay.results import Run, describe_faults, describe_truth
-from avtar_ros.resources import find_resource
+from avtar_ros.resources import DEMO_BAG, DEMO_MODEL, find_resource
 from avtar_ros.tasks import Maps
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace, command: str) -> int:
-    model = (options.model or find_resource("models/avtar-demo.onnx")).resolve()
-    path = options.bag or find_resource("models/demo.mcap")
+    model = (options.model or find_resource(DEMO_MODEL)).resolve()
+    path = options.bag or find_resource(DEMO_BAG)
     with open_bag(path) as bag:
         with open_engine(model, EngineOptions(threads=1)) as engine:
             card, description = engine.card, engine.description
@@ -107,7 +107,8 @@ def _demo(options: argparse.Namespace, command: str) -> int:
         judge = Judge(card)
         with open_bag(options.out / "output.mcap") as output:
             judge_recording(recording, camera, output, judge)
-        notes = describe_faults(camera) + (["Interrupted before the end."] if recording.interrupted else [])
+        interrupted = ["Interrupted before the end."] if recording.interrupted else []
+        notes = [*describe_faults(camera), *judge.problems, *interrupted]
     frames_in, frames_out = len(recording.published), len(judge.times)
     run = Run(
         kind="Demo",
@@ -201,7 +202,7 @@ def _follow(recorder: MapRecorder, node: NodeProcess, source: NodeProcess, secon
             node.check_running()
             if source.running() or len(recorder.latencies) > before:
                 quiet_since = time.monotonic()
-            bar.n = min(recorder.seconds, bar.total)
+            bar.n = min(recorder.seconds, seconds)
             bar.refresh()
 
 

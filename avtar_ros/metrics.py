@@ -234,7 +234,8 @@ class EdgesMetric(TaskMetric):
         thin = np.where(known, thin_edges(np.nan_to_num(prediction)), np.float32(0))
         edges = known & (truth >= 0.5)
         tolerance = EDGE_TOLERANCE * float(np.hypot(*truth.shape))
-        near = cv2.dilate(thin, _disc(tolerance))  # the strongest prediction within the tolerance
+        # The strongest prediction within the tolerance.
+        near = cv2.dilate(thin, _disc(tolerance)).astype(np.float32, copy=False)
         distance = cv2.distanceTransform((~edges).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         # OpenCV gives a large finite distance, not infinity, where there is no edge at all.
         matched = (distance <= tolerance) & edges.any()
@@ -276,7 +277,8 @@ def thin_edges(edges: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _length(vectors: TaskMap) -> TaskMap:
     """The lengths (...) of vectors (..., 3)."""
-    return np.sqrt(np.einsum("...i,...i", vectors, vectors))
+    length: TaskMap = np.sqrt(np.einsum("...i,...i", vectors, vectors))
+    return length
 
 
 def _disc(radius: float) -> NDArray[np.uint8]:

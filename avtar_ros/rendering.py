@@ -36,7 +36,8 @@ def color_depth(depth: NDArray[np.float32], card: ModelCard) -> Image:
 
 def color_normals(normals: NDArray[np.float32], card: ModelCard) -> Image:
     """Normals (H, W, 3) to the customary colours: red = left, green = up, blue = towards the camera."""
-    return np.nan_to_num(127.5 - 127.5 * normals, nan=0.0).clip(0, 255).astype(np.uint8)
+    levels: Image = np.nan_to_num(127.5 - 127.5 * normals, nan=0.0).clip(0, 255).astype(np.uint8)
+    return levels
 
 
 def color_edges(edges: NDArray[np.float32], card: ModelCard) -> Image:
@@ -51,16 +52,6 @@ def overlay(image: Image, colors: Image, opacity: float) -> Image:
     if image.shape[:2] != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     return cv2.addWeighted(colors, opacity, image, 1 - opacity, 0).astype(np.uint8, copy=False)
-
-
-def draw_edges(
-    image: Image, edges: NDArray[np.float32], color: tuple[int, int, int] = (255, 255, 255)
-) -> Image:
-    """The image (H, W, 3) with edges (h, w) drawn on it, as opaque as they are probable."""
-    height, width = image.shape[:2]
-    fitted = cv2.resize(np.nan_to_num(edges), (width, height), interpolation=cv2.INTER_LINEAR)
-    alpha = fitted.clip(0, 1)[..., None]
-    return (image * (1 - alpha) + np.array(color, np.float32) * alpha).astype(np.uint8)
 
 
 def side_by_side(pictures: dict[str, Image]) -> Image:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from avtar_ros.errors import AvtarError
 
+DEMO_MODEL = "models/avtar-demo.onnx"
+DEMO_BAG = "models/demo.mcap"
+
 
 def find_resource(name: str, beside: Path = Path(__file__)) -> Path:
     """The shipped file or folder `name`, such as "models/avtar-demo.onnx".

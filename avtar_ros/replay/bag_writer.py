@@ -35,7 +35,7 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         self._partial = path.with_name(path.name + ".partial")
         self._file = self._partial.open("wb")
         self._writer = Writer(self._file, compression=CompressionType.ZSTD)
-        self._writer.start(profile="ros2", library="avtar_ros")  # type: ignore[no-untyped-call]
+        self._writer.start(profile="ros2", library="avtar_ros")
         self._types = get_typestore(Stores.LATEST)
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}

@@ -21,7 +21,7 @@ from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.recorded_frames import RecordedCamera
 from avtar_ros.replay.replaying import replay
 from avtar_ros.replay.results import Run, describe_faults, describe_truth
-from avtar_ros.resources import find_resource
+from avtar_ros.resources import DEMO_MODEL, find_resource
 
 INTERRUPTED = 130
 
@@ -64,7 +64,7 @@ def _positive(text: str) -> int:
 
 
 def _replay(options: argparse.Namespace, command: str) -> int:
-    model = options.model or find_resource("models/avtar-demo.onnx")
+    model = options.model or find_resource(DEMO_MODEL)
     with open_bag(options.bag) as bag, open_engine(model, EngineOptions(threads=options.threads)) as engine:
         camera = RecordedCamera.find(bag, engine.card.tasks, options.topic)
         make_folder(options.out)
@@ -78,7 +78,11 @@ def _replay(options: argparse.Namespace, command: str) -> int:
             counts={"frames": len(judge.times)},
             seconds=time.perf_counter() - begin,
             latency_title="From the decoded image to its maps: scaling, inference, scaling back.",
-            notes=[*describe_faults(camera), *(["Interrupted before the end."] if interrupted else [])],
+            notes=[
+                *describe_faults(camera),
+                *judge.problems,
+                *(["Interrupted before the end."] if interrupted else []),
+            ],
             provenance={
                 "Command": command,
                 "Bag": str(options.bag),

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from avtar_ros import rendering
-from avtar_ros.metrics import StreamingMetrics
+from avtar_ros.metrics import MetricError, StreamingMetrics
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.tasks import TASKS, Maps, TaskMap
 
 SHOWN_FRAMES = 5
 PICTURE_WIDTH = 384
-JPEG_QUALITY = 85
 OVERLAY_OPACITY = 0.6
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG as a data URI, with its truth beneath where that is known."""
+    """A small RGB picture with a title, and the truth in the same colours where that is known."""
 
     title: str
-    uri: str
-    truth_uri: str | None = None
+    image: rendering.Image
+    truth: rendering.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -44,26 +42,33 @@ class FrameTime:
 class Judge:
     """Takes frame after frame with what was predicted and what is true.
 
-    `max_depth_m` leaves true depth beyond it out of the metrics.
+    `max_depth_m` leaves true depth beyond it out of the metrics. `problems` says what could not be measured.
     """
 
     def __init__(self, card: ModelCard, max_depth_m: float | None = None) -> None:
         self.card = card
         self.metrics = StreamingMetrics(card.tasks, len(card.classes), max_depth_m)
+        self.problems: list[str] = []
         self.times: list[FrameTime] = []
         self._shown: list[ShownFrame] = []
         self._stride = 1
 
     def add(self, frame: Frame, maps: Maps, truth: Maps, latency_ns: int) -> None:
-        """Add a frame, its maps at one size (H, W[, 3]), and the truth there is, at any size.
-
-        Raises MetricError where the truth is not of this model's classes.
-        """
+        """Add a frame, its maps at one size (H, W[, 3]), and the truth there is, at any size."""
         truth = {task: fit(truth[task], maps[task]) for task in maps if task in truth}
-        self.metrics.update(_batch(maps), _batch(truth))
+        for task in truth.keys() & self.metrics.tasks.keys():
+            self._measure(task, maps[task], truth[task])
         if len(self.times) % self._stride == 0:
             self._show(frame, maps, truth)
         self.times.append(FrameTime(frame.stamp_ns, latency_ns))
+
+    def _measure(self, task: str, prediction: TaskMap, truth: TaskMap) -> None:
+        """Add to a task's metric, or give the metric up where the truth is not of this model's kind."""
+        try:
+            self.metrics.update({task: prediction[None]}, {task: truth[None]})
+        except MetricError as error:
+            self.metrics.tasks.pop(task)
+            self.problems.append(f"{TASKS[task].title} is not measured: {error}")
 
     @property
     def shown(self) -> list[ShownFrame]:
@@ -82,16 +87,10 @@ class Judge:
 def show(frame: Frame, maps: Maps, truth: Maps, card: ModelCard) -> ShownFrame:
     """The image and its maps in colours, small."""
     image = _small(frame.image)
-    pictures = [Picture("Image", _uri(image))]
+    pictures = [Picture("Image", image)]
     for task, task_map in maps.items():
-        known = truth.get(task)
-        pictures.append(
-            Picture(
-                TASKS[task].title,
-                _uri(_colored(task, task_map, image, card)),
-                None if known is None else _uri(_colored(task, known, image, card)),
-            )
-        )
+        known = _colored(task, truth[task], image, card) if task in truth else None
+        pictures.append(Picture(TASKS[task].title, _colored(task, task_map, image, card), known))
     return ShownFrame(frame.stamp_ns, tuple(pictures))
 
 
@@ -99,10 +98,6 @@ def fit(truth: TaskMap, prediction: TaskMap) -> TaskMap:
     """The truth at the prediction's size, nearest pixel: nothing is mixed across an edge."""
     height, width = prediction.shape[:2]
     return cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST)
-
-
-def _batch(maps: Maps) -> Maps:
-    return {task: task_map[None] for task, task_map in maps.items()}
 
 
 def _colored(task: str, task_map: TaskMap, image: rendering.Image, card: ModelCard) -> rendering.Image:
@@ -115,9 +110,3 @@ def _small(picture: rendering.Image) -> rendering.Image:
     shrinks = picture.shape[1] > PICTURE_WIDTH
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(picture, (PICTURE_WIDTH, height), interpolation=interpolation).astype(np.uint8, copy=False)
-
-
-def _uri(picture: rendering.Image) -> str:
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()

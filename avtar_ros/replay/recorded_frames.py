@@ -36,8 +36,8 @@ class RecordedFrame:
 class RecordedCamera:
     """One camera of a bag with its ground truth.
 
-    `tolerance_ns` is how far apart the stamps of an image and its truth may be. `faults` counts the messages
-    that could not be decoded, by reason.
+    `tolerance_ns` is how far apart the stamps of an image and its truth may be. `faults` has, for each topic
+    with messages that could not be decoded, what was wrong with each.
     """
 
     bag: Bag
@@ -45,7 +45,7 @@ class RecordedCamera:
     truth_topics: Mapping[str, str]
     model: CameraModel | None
     tolerance_ns: int
-    faults: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def find(cls, bag: Bag, tasks: Sequence[str], topic: str | None = None) -> RecordedCamera:
@@ -65,7 +65,7 @@ class RecordedCamera:
         return self.model.k[0] * width / (self.model.width or width)
 
     def frames(self, every: int = 1) -> Iterator[RecordedFrame]:
-        """Every `every`-th frame, in the order recorded. Those that cannot be decoded are counted and left out."""
+        """Every `every`-th frame, in the order recorded. Those that cannot be decoded are noted and left out."""
         messages = match_truth(self._stamped_messages(every), self.truth_topics, self.tolerance_ns)
         for stamp_ns, message, truth_messages in messages:
             image = self._decoded(self.topic, to_rgb, message)
@@ -87,12 +87,11 @@ class RecordedCamera:
                 yield tasks.get(topic), stamp_ns(message, log_ns), message
 
     def _decoded(self, topic: str, decode: Callable[[Any], T], message: Any) -> T | None:
-        """What `decode` makes of a message; None where that fails, which is counted."""
+        """What `decode` makes of a message; None where that fails, which is noted."""
         try:
             return decode(message)
         except ImageError as error:
-            reason = f"{topic}: {error}"
-            self.faults[reason] = self.faults.get(reason, 0) + 1
+            self.faults.setdefault(topic, []).append(str(error))
             return None
 
 

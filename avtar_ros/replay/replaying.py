@@ -28,7 +28,7 @@ def replay(
 ) -> Iterator[PerceivedFrame]:
     """Perceive every `every`-th frame, write its maps under the original stamp, judge them, and yield it.
 
-    Raises EngineError or MetricError; what was done before stays written and judged.
+    Raises EngineError; what was done before stays written and judged.
     """
     for perceived in prefetch(perceive(perception, prefetch(_frames(camera, every)))):
         frame = perceived.recorded.frame

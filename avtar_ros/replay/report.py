@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avtar_ros import __version__
 from avtar_ros.metrics import FIGURES, Figure
 from avtar_ros.model_card import ModelCard
+from avtar_ros.rendering import Image
 from avtar_ros.replay import charts
 from avtar_ros.replay.files import write_text
 from avtar_ros.replay.judge import FrameTime, ShownFrame
 from avtar_ros.tasks import TASKS
 
 NS_PER_MS = 1e6
+JPEG_QUALITY = 85
 PERCENTILES = (50, 90, 99)
 
 
@@ -50,6 +54,7 @@ class Report:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.filters["data_uri"] = data_uri
         page = environment.get_template("report.html.j2").render(
             report=self,
             card=self.card,
@@ -105,6 +110,13 @@ class FigureRow:
     @property
     def card_text(self) -> str:
         return "" if self.card_value is None else self.figure.text(self.card_value)
+
+
+def data_uri(picture: Image) -> str:
+    """An RGB picture as JPEG in the form that stands in a page instead of an address."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()
 
 
 def latency_figures(times: Sequence[FrameTime]) -> dict[str, float]:

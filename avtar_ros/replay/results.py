@@ -1,4 +1,4 @@
-"""What a run leaves in its folder beside the bag: metrics.json and report.html."""
+"""What a run leaves in its folder beside the bag: metrics.json, report.html, and a picture of one frame."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from avtar_ros import rendering
 from avtar_ros.metrics import FIGURES
-from avtar_ros.replay.files import write_json
-from avtar_ros.replay.judge import Judge
+from avtar_ros.model_card import ModelCard
+from avtar_ros.replay.files import write_bytes, write_json
+from avtar_ros.replay.judge import Judge, ShownFrame
 from avtar_ros.replay.recorded_frames import RecordedCamera
 from avtar_ros.replay.report import Report, latency_figures
 
@@ -39,7 +44,7 @@ class Run:
         }
 
     def write(self, out: Path) -> None:
-        """Write metrics.json and report.html into the folder `out`."""
+        """Write metrics.json, report.html and, if there was a frame, picture.png into the folder `out`."""
         figures = self.figures
         write_json(out / "metrics.json", figures)
         report = Report(
@@ -55,6 +60,8 @@ class Run:
             provenance=self.provenance,
         )
         report.write(out / "report.html")
+        if shown := self.judge.shown:
+            write_bytes(out / "picture.png", _picture(shown[len(shown) // 2], self.judge.card))
 
     def table(self) -> str:
         """The figures as lines of text, for a terminal."""
@@ -73,6 +80,14 @@ def _summary(figures: dict[str, float], counts: dict[str, int]) -> dict[str, str
     return rows
 
 
+def _picture(frame: ShownFrame, card: ModelCard) -> bytes:
+    """A frame's image and maps side by side, over the legend of the classes, as PNG."""
+    row = rendering.side_by_side({picture.title: picture.image for picture in frame.pictures})
+    sheet = np.vstack([row, rendering.legend(card, row.shape[1])])
+    _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    return png.tobytes()
+
+
 def describe_truth(camera: RecordedCamera, max_depth_m: float | None) -> dict[str, str]:
     """What the maps are compared with, for the report's provenance."""
     if not camera.truth_topics:
@@ -87,7 +102,10 @@ def describe_truth(camera: RecordedCamera, max_depth_m: float | None) -> dict[st
 
 def describe_faults(camera: RecordedCamera) -> list[str]:
     """What was wrong with the bag, a sentence each, for the report's notes."""
-    faults = [f"{count} messages could not be decoded. {reason}" for reason, count in camera.faults.items()]
+    faults = [
+        f"{len(reasons)} messages of {topic} could not be decoded. The first: {reasons[0]}"
+        for topic, reasons in camera.faults.items()
+    ]
     if camera.model is None:
         faults.append(
             f"There is no CameraInfo for {camera.topic}: depth is right only for a camera with the focal length "

@@ -56,7 +56,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[Path,
 
 def test_it_leaves_maps_metrics_and_report(played: tuple[Path, str]) -> None:
     out, printed = played
-    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "output.mcap", "report.html"]
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["metrics.json", "output.mcap", "picture.png", "report.html"]
     found = figures(out)
     assert found["frames_in"] == 60
     assert found["frames_in"] == found["frames_out"] + found["frames_dropped"]

@@ -58,12 +58,6 @@ def test_an_overlay_mixes_image_and_colours_at_the_size_of_the_colours() -> None
     np.testing.assert_array_equal(rendering.overlay(image[:4, :6], colors, opacity=0), image[:4, :6])
 
 
-def test_edges_are_drawn_as_opaque_as_they_are_probable() -> None:
-    image = np.full((1, 3, 3), 100, np.uint8)
-    drawn = rendering.draw_edges(image, np.array([[0, 0.5, 1]], np.float32), color=(200, 100, 0))
-    assert drawn.tolist() == [[[100] * 3, [150, 100, 50], [200, 100, 0]]]
-
-
 def test_pictures_side_by_side_keep_their_order_and_share_their_height() -> None:
     red, green = np.zeros((60, 80, 3), np.uint8), np.zeros((120, 160, 3), np.uint8)
     red[..., 0], green[..., 1] = 255, 255

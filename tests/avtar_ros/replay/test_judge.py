@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
-import cv2
 import numpy as np
 import pytest
 
@@ -53,23 +50,16 @@ def test_a_handful_of_frames_from_begin_to_end_is_shown(card: ModelCard, frames:
         assert max(np.diff(shown)) <= frames / 2
 
 
-def decode(uri: str) -> np.ndarray:
-    kind, _, data = uri.partition(",")
-    assert kind == "data:image/jpeg;base64"
-    picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
 def test_shown_pictures_are_the_image_and_each_map_with_its_truth(card: ModelCard) -> None:
     judge = Judge(card)
     judge.add(Frame(image(0), 7), truth(0), {"depth": truth(0)["depth"]}, 0)
     (frame,) = judge.shown
     assert [picture.title for picture in frame.pictures] == ["Image", *(task.title for task in TASKS.values())]
-    assert {picture.title for picture in frame.pictures if picture.truth_uri} == {"Depth"}
+    assert [picture.title for picture in frame.pictures if picture.truth is not None] == ["Depth"]
     for picture in frame.pictures:
-        assert decode(picture.uri).shape == (PICTURE_WIDTH * 48 // 64, PICTURE_WIDTH, 3)
-    assert frame.pictures[2].uri == frame.pictures[2].truth_uri
-    edges = decode(frame.pictures[4].uri)
+        assert picture.image.shape == (PICTURE_WIDTH * 48 // 64, PICTURE_WIDTH, 3)
+    np.testing.assert_array_equal(frame.pictures[2].image, frame.pictures[2].truth)
+    edges = frame.pictures[4].image
     assert edges[:, : PICTURE_WIDTH // 4].max() < 30 < edges.max()
 
 
