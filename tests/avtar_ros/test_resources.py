@@ -15,7 +15,7 @@ def make(path: Path) -> Path:
 
 
 def test_a_checkout_uses_its_own_files(repository: Path) -> None:
-    assert find_resource("models") == repository / "models"
+    assert find_resource("config/avtar.yaml") == repository / "config" / "avtar.yaml"
 
 
 @pytest.mark.parametrize(
