@@ -23,9 +23,8 @@ from avtar_ros.node_pipeline import OVERLAY, Arrival, Pipeline, map_topic, stamp
 from avtar_ros.node_process import run
 from avtar_ros.node_statistics import NodeStatistics
 from avtar_ros.perception import Perception
-from avtar_ros.resources import find_resource
+from avtar_ros.resources import DEMO_MODEL, find_resource
 
-DEMO_MODEL = "models/avtar-demo.onnx"
 ALL = "all"
 
 
