@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoBackbone, AutoConfig
+from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone, AutoConfig
 
 from training.config import BackboneConfig
 from training.errors import TrainingError
@@ -72,7 +72,7 @@ class Backbone(nn.Module):
     def __init__(self, model: nn.Module, replace: Sequence[int]) -> None:
         super().__init__()
         self.model = model
-        family = _family(model)
+        family = _family(model.config)
         blocks = family.blocks(model)
         if len(replace) != len(blocks) or any(not 0 <= n <= len(b) for n, b in zip(replace, blocks, strict=True)):
             raise TrainingError(
@@ -108,30 +108,42 @@ class Backbone(nn.Module):
 
 def load_backbone(config: BackboneConfig) -> nn.Module:
     """The configured Hugging Face backbone, whole: pretrained (hub name or local folder) or from scratch (settings)."""
-    if config.pretrained is not None:
-        name = str(config.pretrained)
-        try:
-            hf_config = AutoConfig.from_pretrained(name, **config.settings)
-            hf_config.out_features = list(hf_config.stage_names[1:])
-            pretrained: nn.Module = AutoBackbone.from_pretrained(name, config=hf_config, attn_implementation="eager")
-            return pretrained
-        except (OSError, ValueError) as error:
-            kind = "folder" if Path(name).exists() else "hub name"
-            raise TrainingError(f"model.backbone.pretrained: cannot load the {kind} {name!r}: {error}") from error
-    settings = {key: value for key, value in config.settings.items() if key != "model_type"}
+    if config.pretrained is None:
+        where = "model.backbone.settings"
+    else:
+        kind = "folder" if Path(config.pretrained).exists() else "hub name"
+        where = f"model.backbone.pretrained: cannot load the {kind} {config.pretrained!r}"
     try:
-        hf_config = AutoConfig.for_model(config.settings["model_type"], **settings)
-    except ValueError as error:
-        raise TrainingError(f"model.backbone.settings: {error}") from error
-    hf_config.out_features = list(hf_config.stage_names[1:])
-    from_scratch: nn.Module = AutoBackbone.from_config(hf_config, attn_implementation="eager")
-    return from_scratch
+        return _load(config)
+    except TrainingError:
+        raise
+    except Exception as error:  # settings that do not go together end in whatever they first break
+        raise TrainingError(f"{where}: {type(error).__name__}: {error}") from error
 
 
-def _family(model: nn.Module) -> Family:
-    kind = str(getattr(model, "config").model_type)  # noqa: B009 - nn.Module's attributes are typed as modules
+def _load(config: BackboneConfig) -> nn.Module:
+    if config.pretrained is None:
+        hf_config = AutoConfig.for_model(**config.settings)
+    else:
+        hf_config = AutoConfig.from_pretrained(config.pretrained, **config.settings)
+    _family(hf_config)
+    defaults = type(hf_config)()
+    if unknown := [key for key in config.settings if not hasattr(defaults, key)]:
+        raise TrainingError(f"model.backbone.settings: {hf_config.model_type} has no {', '.join(unknown)}.")
+    hf_config.out_features = [name for name in hf_config.stage_names if name != "stem"]
+    if config.pretrained is None:
+        from_scratch: nn.Module = AutoBackbone.from_config(hf_config, attn_implementation="eager")
+        return from_scratch
+    # Not AutoBackbone.from_pretrained: it asks the hub whether the name exists, even where that is a folder.
+    model = MODEL_FOR_BACKBONE_MAPPING[type(hf_config)]
+    pretrained: nn.Module = model.from_pretrained(config.pretrained, config=hf_config, attn_implementation="eager")
+    return pretrained
+
+
+def _family(config: Any) -> Family:
+    kind = str(config.model_type)
     if kind not in FAMILIES:
-        raise TrainingError(f"backbone of type {kind!r} is not supported. Known: {', '.join(FAMILIES)}.")
+        raise TrainingError(f"model.backbone: type {kind!r} is not supported. Known: {', '.join(FAMILIES)}.")
     return FAMILIES[kind]
 
 

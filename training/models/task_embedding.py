@@ -20,6 +20,6 @@ class TaskEmbedding(nn.Module):
         self.register_buffer("affinity", torch.eye(tasks))
 
     def forward(self) -> Tensor:
-        """(T, d): one mixed embedding a task."""
-        weights = self.affinity / self.affinity.sum(0, keepdim=True)
+        """(T, d): one mixed embedding a task; zero where a task has no affinity at all, not even with itself."""
+        weights = self.affinity / self.affinity.sum(0, keepdim=True).clamp(min=torch.finfo(self.affinity.dtype).tiny)
         return weights.T @ self.embedding

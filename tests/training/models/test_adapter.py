@@ -1,0 +1,129 @@
+"""The vision adapter layer, against its diagram; and where it starts from."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.training.tiny import FAMILIES, model, model_config, stir
+from training.models.adapter import VisionAdapterLayer
+from training.models.backbone import Backbone, ReplacedLayer, load_backbone
+
+TASKS, IMAGES, HEIGHT, WIDTH, CHANNELS, EMBEDDING = 3, 2, 4, 6, 8, 8
+
+
+def replaced_layer() -> ReplacedLayer:
+    torch.manual_seed(0)
+
+    def norm() -> nn.LayerNorm:
+        return nn.LayerNorm(CHANNELS, eps=1e-6)
+
+    def square() -> nn.Linear:
+        return nn.Linear(CHANNELS, CHANNELS)
+
+    feed_forward = (nn.Linear(CHANNELS, 2 * CHANNELS), nn.Linear(2 * CHANNELS, CHANNELS))
+    return ReplacedLayer(square(), square(), square(), square(), norm(), norm(), feed_forward)
+
+
+def layer_norm(x: Tensor, eps: float) -> Tensor:
+    mean = x.mean(-1, keepdim=True)
+    return (x - mean) / ((x - mean).square().mean(-1, keepdim=True) + eps).sqrt()
+
+
+def gelu(x: Tensor) -> Tensor:
+    return 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
+
+
+def linear(module: nn.Module, x: Tensor) -> Tensor:
+    assert isinstance(module, nn.Linear)
+    return x @ module.weight.T + module.bias
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("with_skip", [False, True])
+def test_it_is_the_diagram(with_skip: bool) -> None:
+    layer = VisionAdapterLayer(replaced_layer(), heads=2, window=2, shift=1, embedding_width=EMBEDDING).double()
+    stir(layer)
+    embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
+    x = torch.randn(TASKS * IMAGES, HEIGHT, WIDTH, CHANNELS, dtype=torch.float64)
+    skip = torch.randn_like(x) if with_skip else None
+    condition = layer.condition(embedding, HEIGHT, WIDTH)
+
+    output, passed_on = layer(x, condition, skip)
+
+    def tsn(norm: nn.Module, y: Tensor) -> Tensor:
+        scale = norm.gamma * linear(norm.task_scale, embedding) + norm.beta
+        shift = linear(norm.task_shift, embedding)
+        per_task = [layer_norm(y[t * IMAGES : (t + 1) * IMAGES], 1e-6) * scale[t] + shift[t] for t in range(TASKS)]
+        return torch.cat(per_task)
+
+    before, after = layer.norm_before, layer.norm_after
+    normed = layer_norm(x, 1e-6) * before.weight + before.bias
+    attended = layer.attention(normed, condition.attention) + x
+    a = layer_norm(attended, 1e-6) * after.weight + after.bias
+    expand, contract = layer.feed_forward
+    s = tsn(layer.inner_norm, linear(contract, gelu(linear(expand, a))) + a)
+    bottleneck = s if skip is None else s + skip
+    expected = tsn(layer.outer_norm, linear(layer.up, gelu(linear(layer.down, bottleneck))) + a)
+    torch.testing.assert_close(passed_on, s, rtol=0, atol=1e-10)
+    torch.testing.assert_close(output, expected, rtol=0, atol=1e-10)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_starts_from_the_layer_that_it_replaces(family: str) -> None:
+    torch.manual_seed(0)
+    whole = load_backbone(model_config(FAMILIES[family]).backbone)
+    stir(whole)
+    kept = {name: tensor.clone() for name, tensor in whole.state_dict().items()}
+    replaced = Backbone(whole, (0, 0, 1, 2)).replaced
+    # How the replaced layers are called in each family's own weights.
+    names = {
+        "pvt_v2": ("encoder.layers.{}.blocks.{}.", "attention.query", "attention.key", "attention.value",
+                   "attention.proj", "layer_norm_1", "layer_norm_2", "mlp.dense1", "mlp.dense2"),
+        "swin": ("swin.encoder.layers.{}.blocks.{}.", "attention.q_proj", "attention.k_proj", "attention.v_proj",
+                 "attention.o_proj", "layernorm_before", "layernorm_after", "mlp.fc1", "mlp.fc2"),
+    }  # fmt: skip
+    prefix, query, key, value, projection, before, after, expand, contract = names[family]
+    assert [len(layers) for layers in replaced] == [0, 0, 1, 2]
+    for stage, block, source in ((2, 1, replaced[2][0]), (3, 0, replaced[3][0]), (3, 1, replaced[3][1])):
+        layer = VisionAdapterLayer(source, heads=2, window=2, shift=0, embedding_width=EMBEDDING)
+
+        def of(name: str, kind: str) -> Tensor:
+            return kept[prefix.format(stage, block) + f"{name}.{kind}"]  # noqa: B023
+
+        for kind in ("weight", "bias"):
+            parts = torch.cat([of(name, kind) for name in (query, key, value)])
+            assert torch.equal(getattr(layer.attention.qkv, kind), parts)
+            for module, name in (
+                (layer.attention.projection, projection), (layer.norm_before, before), (layer.norm_after, after),
+                (layer.feed_forward[0], expand), (layer.feed_forward[1], contract),
+            ):  # fmt: skip
+                assert torch.equal(getattr(module, kind), of(name, kind)), name
+        for norm in (layer.inner_norm, layer.outer_norm):
+            assert torch.equal(norm.gamma, of(after, "weight"))
+            assert torch.equal(norm.task_shift.bias, of(after, "bias"))
+        assert layer.norm_before.eps == source.norm_before.eps
+
+
+@torch.no_grad()
+def test_the_skip_reaches_the_next_adapter_layer_of_the_same_stage() -> None:
+    """What the network hands from layer to layer, seen by hooks."""
+    network = model()
+    seen: list[tuple[Tensor | None, Tensor]] = []
+    for stage in network.adapters:
+        for layer in stage:
+            layer.register_forward_hook(lambda _, inputs, outputs: seen.append((inputs[2], outputs[1])))
+    network(torch.zeros(1, 48, 64, 3, dtype=torch.uint8))
+    (third, _), (first_of_fourth, s), (second_of_fourth, _) = seen
+    assert third is None
+    assert first_of_fourth is None
+    assert second_of_fourth is s
+
+
+def test_every_second_layer_of_a_stage_is_shifted_by_half_a_window() -> None:
+    network = model(window=4)
+    assert [[layer.attention.shift for layer in stage] for stage in network.adapters] == [[], [], [0], [0, 2]]
