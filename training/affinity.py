@@ -44,7 +44,8 @@ class AffinityProbe:
     def affinity(self) -> Tensor:
         """Ω (T, T) of the recorded pass."""
         first, second = self._squares.sqrt()
-        return (self._products / (first[:, None] * second[None, :]).clamp(min=1e-30)).clamp(min=0)
+        cosines: Tensor = self._products / (first[:, None] * second[None, :]).clamp(min=1e-30)
+        return cosines.clamp(min=0)
 
     def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.requires_grad and len(inputs[0]) % self._tasks == 0 and inputs[0].dim() > 2:
@@ -60,7 +61,7 @@ class AffinityProbe:
 
     def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(T·B, ..., C) to the two halves of the batch, (T, rows, C) each."""
-        by_task = rows.unflatten(0, (self._tasks, -1))
+        by_task: Tensor = rows.unflatten(0, (self._tasks, -1))
         middle = by_task.shape[1] // 2
         return by_task[:, :middle].flatten(1, -2), by_task[:, middle:].flatten(1, -2)
 

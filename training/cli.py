@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser(
         "fit", help="train as a config says",
-        description="Train as a config says. Run it again after an interruption and it goes on from the last checkpoint.",
+        description="Train as a config says. Run again after an interruption, it goes on from the last checkpoint.",
     )  # fmt: skip
     fit.add_argument("config", type=Path, help="YAML; ready ones lie in training/configs/")
     fit.add_argument("--out", type=Path, help="folder for checkpoints and logs (default: runs/NAME OF THE CONFIG)")

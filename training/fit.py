@@ -136,7 +136,7 @@ class PhaseRun:
                 raw = self.model(batch.image)
             losses = self._losses(raw, batch)
             self.optimiser.zero_grad()
-            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+            torch.stack(list(losses.values())).sum().backward()
         if self.probe is not None and measure:
             self._update_affinity(self.probe.affinity())
         nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip_norm)

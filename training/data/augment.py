@@ -27,9 +27,7 @@ def downscaled(batch: Batch, factor: int) -> Batch:
     if factor == 1:
         return batch
     image = F.avg_pool2d(batch.image.permute(0, 3, 1, 2).float(), factor).permute(0, 2, 3, 1)
-    reduce = {EDGES.name: lambda values: F.max_pool2d(values[:, None], factor)[:, 0]}
-    maps = {
-        name: reduce.get(name, lambda values: values[:, ::factor, ::factor])(values)
-        for name, values in batch.maps.items()
-    }
+    maps = {name: values[:, ::factor, ::factor] for name, values in batch.maps.items()}
+    if EDGES.name in maps:
+        maps[EDGES.name] = torch.max_pool2d(batch.maps[EDGES.name][:, None], factor)[:, 0]
     return Batch(image.round().to(torch.uint8), maps, batch.focal / factor)

@@ -7,10 +7,10 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
@@ -66,7 +66,7 @@ def _render(folder: Path, count: int, first_seed: int, width: int, height: int) 
     unfinished.mkdir(parents=True)
     try:
         arrays = {
-            name: np.lib.format.open_memmap(unfinished / f"{name}.npy", "w+", dtype, (count, *shape))  # type: ignore[no-untyped-call]
+            name: np.lib.format.open_memmap(unfinished / f"{name}.npy", "w+", dtype, (count, *shape))
             for name, dtype, shape in (
                 ("image", np.uint8, (height, width, 3)),
                 (SEGMENTATION.name, np.uint8, (height, width)),
@@ -92,7 +92,7 @@ def _render(folder: Path, count: int, first_seed: int, width: int, height: int) 
         raise
 
 
-def _store(arrays: dict[str, NDArray[np.generic]], where: slice, batch: Batch) -> None:
+def _store(arrays: dict[str, np.memmap[Any, Any]], where: slice, batch: Batch) -> None:
     maps = batch.maps
     arrays["image"][where] = batch.image.numpy()
     arrays["focal"][where] = batch.focal.numpy()

@@ -135,7 +135,7 @@ def _load(config: BackboneConfig) -> nn.Module:
         from_scratch: nn.Module = AutoBackbone.from_config(hf_config, attn_implementation="eager")
         return from_scratch
     # Not AutoBackbone.from_pretrained: it asks the hub whether the name exists, even where that is a folder.
-    model = MODEL_FOR_BACKBONE_MAPPING[type(hf_config)]
+    model: Any = MODEL_FOR_BACKBONE_MAPPING[type(hf_config)]
     pretrained: nn.Module = model.from_pretrained(config.pretrained, config=hf_config, attn_implementation="eager")
     return pretrained
 
@@ -151,13 +151,19 @@ def _identity(grid: Grid) -> Grid:
     return grid
 
 
+def _as_grid(tokens: Tensor, height: int, width: int) -> Grid:
+    """A sequence of tokens (B, H·W, C) on its grid."""
+    grid: Grid = tokens.unflatten(1, (height, width))
+    return grid
+
+
 def _on_sequence(layer: Callable[..., Any], call: Callable[[Any, Tensor, int, int], Tensor]) -> Callable[[Grid], Grid]:
     """`layer`, which works on a sequence of tokens (B, H·W, C), as a function of the grid."""
 
     def on_grid(grid: Grid) -> Grid:
         height, width = grid.shape[1:3]
         tokens = call(layer, grid.flatten(1, 2), height, width)
-        return tokens.unflatten(1, (height, width))
+        return _as_grid(tokens, height, width)
 
     return on_grid
 
@@ -171,7 +177,7 @@ def _pvt_stages(model: Any) -> list[Stage]:
     def enter(embedding: Callable[[Tensor], tuple[Tensor, int, int]]) -> Callable[[Grid], Grid]:
         def embed(grid: Grid) -> Grid:
             tokens, height, width = embedding(grid.permute(0, 3, 1, 2))
-            return tokens.unflatten(1, (height, width))
+            return _as_grid(tokens, height, width)
 
         return embed
 
@@ -206,13 +212,13 @@ def _swin_stages(model: Any) -> list[Stage]:
 
     def embed(image: Grid) -> Grid:
         tokens, (height, width) = swin.embeddings(image.permute(0, 3, 1, 2))
-        return tokens.unflatten(1, (height, width))
+        return _as_grid(tokens, height, width)
 
     def merge(downsample: Callable[[Tensor, tuple[int, int]], Tensor]) -> Callable[[Grid], Grid]:
         def enter(grid: Grid) -> Grid:
             height, width = grid.shape[1:3]
             tokens = downsample(grid.flatten(1, 2), (height, width))
-            return tokens.unflatten(1, ((height + 1) // 2, (width + 1) // 2))
+            return _as_grid(tokens, (height + 1) // 2, (width + 1) // 2)
 
         return enter
 

@@ -44,4 +44,5 @@ def _upsample(coarse: Tensor, like: Tensor) -> Tensor:
 
 def _add_shared(per_task: Tensor, shared: Tensor) -> Tensor:
     """Add a feature (B, ...) that all tasks share to one per task (T·B, ...)."""
-    return (per_task.unflatten(0, (-1, shared.shape[0])) + shared).flatten(0, 1)
+    summed: Tensor = per_task.unflatten(0, (-1, shared.shape[0])) + shared
+    return summed.flatten(0, 1)

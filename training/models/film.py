@@ -28,5 +28,5 @@ class FiLM(nn.Module):
         modulated = (1 + gamma[:, None]) * self.matrix + beta[:, None]
         blocks = modulated.unflatten(1, (self.window, self.window))
         on_diagonal = torch.eye(self.window, device=blocks.device, dtype=blocks.dtype)
-        bias = blocks[:, :, :, None, :] * on_diagonal[:, None, :, None]
+        bias: Tensor = blocks[:, :, :, None, :] * on_diagonal[:, None, :, None]
         return bias.flatten(3, 4).flatten(1, 2)

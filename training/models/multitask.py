@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -60,7 +63,7 @@ class MultitaskModel(nn.Module):
                 adapter.condition(embedding, -(-height // stage.stride), -(-width // stage.stride))
                 for adapter in adapters
             ]
-            for stage, adapters in zip(self.backbone.stages, self.adapters, strict=True)
+            for stage, adapters in zip(self.backbone.stages, self._stage_adapters(), strict=True)
         ]
 
     def forward(self, image: Tensor, conditions: list[list[AdapterCondition]] | None = None) -> dict[str, Tensor]:
@@ -74,7 +77,9 @@ class MultitaskModel(nn.Module):
         features: list[Tensor] = []
         grid = (image.float() - self.mean) / self.spread
         stacked = False
-        for stage, adapters, stage_conditions in zip(self.backbone.stages, self.adapters, conditions, strict=True):
+        for stage, adapters, stage_conditions in zip(
+            self.backbone.stages, self._stage_adapters(), conditions, strict=True
+        ):
             grid = stage.enter(grid)
             for layer in stage.layers:
                 grid = layer(grid)
@@ -89,6 +94,9 @@ class MultitaskModel(nn.Module):
         decoded = self.decoder(features)
         per_task = decoded.unflatten(0, (tasks, -1)) if stacked else decoded.unsqueeze(0).expand(tasks, -1, -1, -1, -1)
         return {name: self.heads[name](per_task[t]) for t, name in enumerate(self.card.tasks)}
+
+    def _stage_adapters(self) -> Iterable[Sequence[VisionAdapterLayer]]:
+        return cast("Iterable[Sequence[VisionAdapterLayer]]", self.adapters)
 
 
 def _adapters_of_stage(

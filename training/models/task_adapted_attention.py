@@ -32,7 +32,7 @@ class TaskAdaptedAttention(nn.Module):
         """(T, 1, windows, heads, N, N): all that is added to the logits on a grid of height × width."""
         position = self.position_bias[self.position_index].permute(2, 0, 1)
         mask = windows.attention_mask(height, width, self.window, self._shift_on(height, width)).to(position)
-        task = self.film(embedding)
+        task: Tensor = self.film(embedding)
         return (task[:, None, None] + position + mask[:, None])[:, None]
 
     def forward(self, grid: Tensor, condition: Tensor) -> Tensor:
@@ -51,4 +51,5 @@ class TaskAdaptedAttention(nn.Module):
 
     def _split_heads(self, tokens: Tensor, tasks: int) -> Tensor:
         """(T·B, windows, N, C) to (T, B, windows, heads, N, d_h)."""
-        return tokens.unflatten(0, (tasks, -1)).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+        by_head: Tensor = tokens.unflatten(0, (tasks, -1)).unflatten(-1, (self.heads, -1))
+        return by_head.transpose(-2, -3)

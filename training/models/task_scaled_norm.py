@@ -49,6 +49,6 @@ class TaskScaledNorm(nn.Module):
     def forward(self, grid: Tensor, condition: ScaleShift) -> Tensor:
         """Tokens (T·B, H, W, C), tasks first, normalised for their task."""
         tasks, channels = condition.scale.shape
-        normalised = F.layer_norm(grid, (channels,), eps=self.eps).unflatten(0, (tasks, -1))
+        normalised: Tensor = F.layer_norm(grid, (channels,), eps=self.eps).unflatten(0, (tasks, -1))
         shape = (tasks, 1, 1, 1, channels)
         return (normalised * condition.scale.view(shape) + condition.shift.view(shape)).flatten(0, 1)

@@ -27,7 +27,7 @@ def partition(grid: Tensor, window: int, shift: int) -> Tensor:
 def merge(windows: Tensor, height: int, width: int, window: int, shift: int) -> Tensor:
     """The inverse of `partition`: (B, windows, N, C) to (B, H, W, C)."""
     rows, columns = padded(height, window) // window, padded(width, window) // window
-    grid = windows.unflatten(1, (rows, columns)).unflatten(3, (window, window))
+    grid: Tensor = windows.unflatten(1, (rows, columns)).unflatten(3, (window, window))
     grid = grid.transpose(2, 3).flatten(3, 4).flatten(1, 2)
     if shift:
         grid = torch.roll(grid, (shift, shift), (1, 2))
