@@ -7,8 +7,10 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from avtar_ros.agreement import FIGURES, PRECISIONS, describe
 from avtar_ros.errors import AvtarError
 from engine_build.errors import BuildError, VerificationError
 
@@ -48,7 +50,60 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_json(devices)
     devices.set_defaults(run=_devices)
+
+    build = commands.add_parser(
+        "build", help="ONNX model to engine",
+        description="Build an engine for this machine, compare it with its model, and only then give it its name. "
+        "Where the engine is there and nothing has changed, nothing is done.",
+    )  # fmt: skip
+    build.add_argument("model", type=Path, help="an .onnx file made by avtar-train export")
+    build.add_argument("--out", type=Path, metavar="FILE", help="the engine (default: the model's name, .engine)")
+    build.add_argument("--precision", choices=PRECISIONS, help="refuse a model of the other (default: the model's)")
+    build.add_argument("--batch", type=_positive, default=1, metavar="N", help="most images at once (default: 1)")
+    build.add_argument("--workspace", type=_positive, default=0, metavar="MB",
+                       help="the builder's working memory (default: half of what is free)")  # fmt: skip
+    build.add_argument("--level", type=int, choices=range(6), default=3,
+                       help="how long to look for fast kernels (default: %(default)s)")  # fmt: skip
+    build.add_argument("--device", metavar="NAME", help="refuse to build on any other; see avtar-engine devices")
+    build.add_argument(
+        "--compile-only", action="store_true",
+        help="on a machine that cannot run it: do not verify; the node refuses it until that is done",
+    )  # fmt: skip
+    build.add_argument("--force", action="store_true", help="build also where nothing has changed")
+    _add_images(build)
+    _add_json(build)
+    build.set_defaults(run=_build)
+
+    verify = commands.add_parser(
+        "verify", help="compare an engine with its model",
+        description="Compare an engine (or a half-precision ONNX model) with an ONNX model, on made-up images and on "
+        "those given. An engine's sidecar keeps the outcome.",
+        epilog=f"At most, for each task: {_limits()}.",
+    )  # fmt: skip
+    verify.add_argument("model", type=Path, metavar="ENGINE", help="an .engine or .onnx file")
+    verify.add_argument("--against", type=Path, required=True, metavar="MODEL", help="the .onnx file it came from")
+    _add_images(verify)
+    _add_json(verify)
+    verify.set_defaults(run=_verify)
     return parser
+
+
+def _limits() -> str:
+    return "; ".join(
+        f"{task} {figure.title} {', '.join(f'{limit:g}{figure.unit} ({p})' for p, limit in figure.limits.items())}"
+        for task, figure in FIGURES.items()
+    ).replace("%", "%%")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", metavar="DIR|BAG", help="compare on these as well: pictures, a video or a bag")
+    parser.add_argument("--every", type=_positive, default=1, metavar="N", help="take every N-th of them (default: 1)")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -78,9 +133,54 @@ def _devices(options: argparse.Namespace) -> None:
             f"{device.title}"
         )
     print(f"\nThis machine: {machine.name}; GPU: {machine.gpu or 'none'}; TensorRT: {machine.tensorrt or 'none'}.")
-    for reason in machine.missing:
+    for reason in machine.missing.values():
         print(f"  {reason}")
     print(f"More devices can be described in {user_table()}.")
+
+
+def _build(options: argparse.Namespace) -> None:
+    from engine_build.build import BuildRequest, build
+    from engine_build.verify import ComparedOn
+
+    out = options.out or options.model.with_suffix(".engine")
+    result = build(
+        BuildRequest(
+            model=options.model,
+            out=out,
+            precision=options.precision,
+            batch=options.batch,
+            workspace_mb=options.workspace,
+            level=options.level,
+            device=options.device,
+            compile_only=options.compile_only,
+            force=options.force,
+            compared_on=ComparedOn(options.images, options.every),
+        )
+    )
+    sidecar = result.sidecar
+    if options.json:
+        _print_json({"engine": str(out), "changes": result.changes, "sidecar": dataclasses.asdict(sidecar)})
+        return
+    if result.changes:
+        size = out.stat().st_size / 1e6
+        print(f"{out}: {size:.1f} MB, {sidecar.options.precision}, built in {sidecar.build_seconds:.0f} s, because")
+        print("".join(f"  {change}\n" for change in result.changes), end="")
+    else:
+        print(f"{out}: up to date; model, options, TensorRT and GPU are those that it was built with.")
+    if sidecar.verified:
+        print(f"It gives its model's maps:\n{describe(sidecar.agreement)}")
+    else:
+        print(f"Not verified. On the machine that will run it: avtar-engine verify {out} --against {options.model}")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from engine_build.verify import ComparedOn, verify
+
+    agreements = verify(options.model, options.against, ComparedOn(options.images, options.every))
+    if options.json:
+        _print_json({task: dataclasses.asdict(agreement) for task, agreement in agreements.items()})
+    else:
+        print(f"{options.model} gives the maps of {options.against}:\n{describe(agreements)}")
 
 
 if __name__ == "__main__":

@@ -21,14 +21,14 @@ SECONDS_FOR_A_TOOL = 10
 
 @dataclass(frozen=True)
 class Machine:
-    """`board` is a Jetson's model name, empty on a PC. What is None is missing, and `missing` says why."""
+    """`board` is a Jetson's model name, empty on a PC. `missing` says why there is no "gpu" or "tensorrt"."""
 
     board: str
     cpu: str
     gpu: Gpu | None
     cuda: str | None
     tensorrt: str | None
-    missing: tuple[str, ...]
+    missing: dict[str, str]
 
     @property
     def name(self) -> str:
@@ -38,18 +38,18 @@ class Machine:
 def this_machine() -> Machine:
     """What can be found out here; nothing that is absent is an error."""
     gpu = cuda = tensorrt = None
-    missing = []
+    missing = {}
     try:
         tensorrt = str(load_tensorrt().__version__)
     except EngineError as error:
-        missing.append(str(error))
+        missing["tensorrt"] = str(error)
     try:
         driver = PyCuda()
         gpu, cuda = driver.gpu, driver.version
         driver.close()
     except EngineError as error:
-        missing.append(str(error))
-    return Machine(board(), cpu(), gpu, cuda, tensorrt, tuple(missing))
+        missing["gpu"] = str(error)
+    return Machine(board(), cpu(), gpu, cuda, tensorrt, missing)
 
 
 def board(path: Path = BOARD) -> str:

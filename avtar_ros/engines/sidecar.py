@@ -18,6 +18,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from avtar_ros.agreement import Agreement
 from avtar_ros.engines import INPUT, EngineError
 from avtar_ros.errors import AvtarError
 from avtar_ros.model_card import ModelCard
@@ -64,6 +65,9 @@ class TensorInfo:
     dtype: str
     shape: tuple[int, ...]
 
+    def __str__(self) -> str:
+        return f"{self.dtype} {self.shape}"
+
     def size(self, batch: int) -> int:
         """Bytes of the tensor for so many images."""
         return batch * int(np.prod(self.shape[1:])) * np.dtype(self.dtype).itemsize
@@ -77,20 +81,6 @@ def interface(card: ModelCard) -> dict[str, TensorInfo]:
         for task in card.task_records
     }
     return {INPUT: image} | maps
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far an engine's map of one task lies from that of its model; `value` may be at most `limit`."""
-
-    figure: str
-    value: float
-    limit: float
-    unit: str
-
-    @property
-    def holds(self) -> bool:
-        return self.value <= self.limit  # false for NaN, too
 
 
 @dataclass(frozen=True)

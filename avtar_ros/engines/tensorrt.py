@@ -131,6 +131,7 @@ class TensorRTEngine(Engine):
                 "Build it again on this machine: avtar-engine build MODEL.onnx"
             )
         self.description = f"TensorRT {self._trt.__version__} {self.sidecar.options.precision}, {self._cuda.gpu.name}"
+        self.gpu = self._cuda.gpu
         self._slots: list[_Slot] = []
         self._bound: tuple[_Slot, int] | None = None
         self._runtime: Any = None

@@ -1,0 +1,130 @@
+"""TensorRT's builder, step by step: the graph to a network, options to a configuration, both to a plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avtar_ros.engines import INPUT
+from avtar_ros.engines.sidecar import BuildOptions, TensorInfo, interface
+from avtar_ros.engines.tensorrt import Messages
+from engine_build.errors import BuildError
+from engine_build.onnx_model import OnnxModel
+from engine_build.progress import BuildProgress, monitor
+from engine_build.timing_cache import load_timings, save_timings
+
+MEBIBYTE = 1 << 20
+NO_MEMORY = ("Could not find any implementation", "out of memory", "OutOfMemory")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan, and what it takes and gives."""
+
+    plan: bytes
+    tensors: dict[str, TensorInfo]
+
+
+class Compiler:
+    """One model on its way to a plan. TensorRT's objects depend on one another and are kept together here."""
+
+    def __init__(self, trt: Any, model: OnnxModel) -> None:
+        self._trt = trt
+        self._model = model
+        self._messages = Messages(trt)
+        self._builder = trt.Builder(self._messages.logger)
+        self._network = self._parse()
+
+    def _parse(self) -> Any:
+        """A strongly typed network: every tensor has the type that the ONNX file gives it."""
+        trt = self._trt
+        network = self._builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        self._parser = trt.OnnxParser(network, self._messages.logger)  # holds the weights
+        if not self._parser.parse(self._model.graph.SerializeToString(), str(self._model.path)):
+            errors = [self._parser.get_error(i) for i in range(self._parser.num_errors)]
+            lines = "".join(f"\n  {describe_error(error)}" for error in errors)
+            raise BuildError(f"{self._model.path}: TensorRT {trt.__version__} cannot take this graph:{lines}")
+        found = _tensors(trt, network)
+        if found != interface(self._model.card):
+            raise BuildError(
+                f"{self._model.path}: TensorRT sees {found}, but the card promises {interface(self._model.card)}."
+            )
+        return network
+
+    def compile(self, options: BuildOptions, workspace_mb: int, timings: Path) -> Compiled:
+        """The plan; a progress bar shows how far it is, and Ctrl-C ends it. Raises BuildError, KeyboardInterrupt."""
+        progress = BuildProgress()
+        try:
+            watching = monitor(self._trt, progress)
+            config = self._configure(options, workspace_mb, watching)
+            load_timings(config, timings)
+            self._messages.errors.clear()
+            plan = _interruptible(lambda: self._builder.build_serialized_network(self._network, config), progress)
+        finally:
+            progress.close()
+        if plan is None:
+            raise BuildError(self._failure(workspace_mb))
+        try:
+            save_timings(config, timings)
+        except OSError as error:
+            log.warning("%s: cannot be written (%s); the next build measures again.", timings, error)
+        return Compiled(bytes(plan), _tensors(self._trt, self._network))
+
+    def _configure(self, options: BuildOptions, workspace_mb: int, watching: Any) -> Any:
+        trt = self._trt
+        config = self._builder.create_builder_config()
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mb * MEBIBYTE)
+        config.builder_optimization_level = options.level
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # names of layers, for inspect and bench
+        config.progress_monitor = watching
+        config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32: TF32 has the digits of float16
+        profile = self._builder.create_optimization_profile()
+        image = interface(self._model.card)[INPUT].shape[1:]
+        profile.set_shape(INPUT, (1, *image), (options.batch, *image), (options.batch, *image))
+        config.add_optimization_profile(profile)
+        return config
+
+    def _failure(self, workspace_mb: int) -> str:
+        reason = self._messages.reason()
+        advice = "If it names a node, the graph has something that this TensorRT cannot do; update TensorRT."
+        if any(sign in reason for sign in NO_MEMORY):
+            advice = (
+                f"Most often memory has run out, which CPU and GPU share on a Jetson; {workspace_mb} MB were allowed. "
+                "Close other programs, add swap, or try --workspace with another number and --level 2."
+            )
+        return f"{self._model.path}: TensorRT could not build it: {reason} {advice}"
+
+
+def describe_error(error: Any) -> str:
+    """One of the parser's errors: where, and what, in its own words."""
+    where = f"node {error.node_name()!r} ({error.node_operator()})" if error.node_operator() else "graph"
+    return f"{where}: {error.desc()}"
+
+
+def _tensors(trt: Any, network: Any) -> dict[str, TensorInfo]:
+    inputs = [network.get_input(i) for i in range(network.num_inputs)]
+    outputs = [network.get_output(i) for i in range(network.num_outputs)]
+    return {
+        tensor.name: TensorInfo(np.dtype(trt.nptype(tensor.dtype)).name, tuple(tensor.shape))
+        for tensor in (*inputs, *outputs)
+    }
+
+
+def _interruptible(build: Callable[[], Any], progress: BuildProgress) -> Any:
+    """What `build` gives. It runs in a thread of its own: Ctrl-C reaches Python only in the main thread, and must not
+    unwind through the builder, which is asked to stop instead and waited for."""
+    with ThreadPoolExecutor(1, "builder") as pool:
+        future = pool.submit(build)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            progress.cancel()
+            raise

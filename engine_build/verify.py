@@ -1,0 +1,86 @@
+"""Whether an engine gives the maps of the model that it was built from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from avtar_ros.agreement import Agreement, Comparison, describe
+from avtar_ros.engines import Engine, EngineOptions, open_engine
+from avtar_ros.engines.sidecar import write_sidecar
+from avtar_ros.engines.tensorrt import TensorRTEngine
+from avtar_ros.model_card import ModelCard
+from engine_build.errors import BuildError, VerificationError
+from engine_build.images import Images, made_up_images, recorded_images
+from engine_build.onnx_model import read_model
+
+MADE_UP = 16
+
+
+@dataclass(frozen=True)
+class ComparedOn:
+    """Images to compare on, beside made-up ones: a bag, video or folder, and how many to skip."""
+
+    source: str | None = None
+    every: int = 1
+
+    def images(self, engine: Engine) -> Iterator[Images]:
+        recorded = recorded_images(self.source, engine, self.every) if self.source else ()
+        return itertools.chain(made_up_images(engine.card, MADE_UP), recorded)
+
+
+def verify(path: Path, against: Path, compared_on: ComparedOn) -> dict[str, Agreement]:
+    """Compare the model or engine at `path` with the ONNX model `against`, and keep the outcome in its sidecar.
+
+    Raises VerificationError where they differ by more than is allowed.
+    """
+    if path.suffix == ".engine":
+        return _verify_engine(path, against, compared_on)
+    with open_engine(path) as model, open_engine(against) as reference:
+        agreements = compare(model, reference, compared_on.images(reference), read_model(path).precision)
+    require_agreement(path, agreements)
+    return agreements
+
+
+def _verify_engine(path: Path, against: Path, compared_on: ComparedOn) -> dict[str, Agreement]:
+    engine = TensorRTEngine(path, EngineOptions(), unverified=True)
+    with engine, open_engine(against) as reference:
+        sidecar = engine.sidecar
+        agreements = compare(engine, reference, compared_on.images(reference), sidecar.options.precision)
+    holds = all(agreement.holds for agreement in agreements.values())
+    write_sidecar(path, sidecar.replace(verified=holds, agreement=agreements, gpu=engine.gpu))
+    require_agreement(path, agreements)
+    return agreements
+
+
+def compare(engine: Engine, reference: Engine, images: Iterable[Images], precision: str) -> dict[str, Agreement]:
+    """How far `engine` and `reference` agree on `images`, by the limits of `precision`."""
+    if (different := _differences(engine.card, reference.card)) is not None:
+        raise BuildError(f"these are not the same model: {different}. Give the ONNX file that the engine comes from.")
+    comparison = Comparison(engine.card.tasks)
+    for batch in tqdm(images, desc="comparing", unit="image", disable=None):
+        comparison.add(reference.infer(batch), engine.infer(batch))
+    return comparison.agreements(precision)
+
+
+def _differences(card: ModelCard, other: ModelCard) -> str | None:
+    """What makes two cards those of different models; measured figures and provenance may differ."""
+    for name in ("tasks", "width", "height", "classes", "depth", "normals_frame"):
+        if (mine := getattr(card, name)) != (theirs := getattr(other, name)):
+            return f"{name} is {mine} in the one and {theirs} in the other"
+    return None
+
+
+def require_agreement(path: Path, agreements: dict[str, Agreement]) -> None:
+    """Raises VerificationError that says which tasks differ, and what to do."""
+    failed = [task for task, agreement in agreements.items() if not agreement.holds]
+    if failed:
+        raise VerificationError(
+            f"{path}: differs from its model in {', '.join(failed)}, so it must not be used:\n{describe(agreements)}\n"
+            "Parts of a half-precision model may need float32; to have them found: avtar-engine build MODEL.onnx "
+            "--keep-fp32 auto. Or build the float32 model."
+        )
