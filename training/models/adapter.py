@@ -49,8 +49,10 @@ class VisionAdapterLayer(nn.Module):
         """Copy the replaced layer's weights, so that training starts from what the backbone knows."""
         with torch.no_grad():
             parts = (replaced.query, replaced.key, replaced.value)
-            self.attention.qkv.weight.copy_(torch.cat([part.weight.detach() for part in parts]))
-            biases = [part.bias if part.bias is not None else torch.zeros(part.out_features) for part in parts]
+            self.attention.qkv.weight.copy_(torch.cat([part.weight for part in parts]))
+            biases: list[Tensor] = [
+                part.bias if part.bias is not None else torch.zeros(part.out_features) for part in parts
+            ]
             self.attention.qkv.bias.copy_(torch.cat(biases))
         _copy(replaced.projection, self.attention.projection)
         _copy(replaced.norm_before, self.norm_before)
