@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,16 @@ class Checkpoint:
     step: int
     tensors: dict[str, Tensor]
 
-    def load_into(self, model: nn.Module, strict: bool = True) -> None:
+    def load_into(self, model: nn.Module) -> None:
+        """Raises TrainingError where the checkpoint is of another network."""
         state = {name.removeprefix(MODEL): t for name, t in self.tensors.items() if name.startswith(MODEL)}
-        model.load_state_dict(state, strict=strict)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            raise TrainingError(
+                f"the checkpoint of phase {self.phase!r} of run {self.config.name!r} does not fit this config's model. "
+                f"Give the run another folder, or go back to the config that it was begun with. {error}"
+            ) from error
 
     def load_optimiser(self, optimiser: torch.optim.Optimizer, names: list[str]) -> None:
         """Restore the moments of the parameters called `names`, in the optimiser's order."""
@@ -87,10 +93,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise TrainingError(f"{path}: not a checkpoint, or a damaged one ({error}).") from error
     if missing := {"config", "card", "phase", "step"} - header.keys():
         raise TrainingError(f"{path}: not a checkpoint of avtar_ros; its header lacks {', '.join(sorted(missing))}.")
-    return Checkpoint(
-        RunConfig.model_validate(json.loads(header["config"])),
-        ModelCard.from_json(header["card"], str(path)),
-        header["phase"],
-        int(header["step"]),
-        tensors,
-    )
+    card = ModelCard.from_json(header["card"], str(path))
+    try:
+        config = RunConfig.model_validate_json(header["config"])
+        return Checkpoint(config, card, config.phase(header["phase"]).name, int(header["step"]), tensors)
+    except ValueError as error:
+        raise TrainingError(f"{path}: its header is damaged, or of another version of avtar_ros: {error}") from error

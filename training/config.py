@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from avtar_ros.tasks import TASKS
 from training.errors import TrainingError
@@ -66,6 +67,12 @@ class DepthConfig(_Section):
     max_m: Rate = 20.0
     focal_px: Rate
 
+    @model_validator(mode="after")
+    def _ordered(self) -> DepthConfig:
+        if self.min_m >= self.max_m:
+            raise ValueError(f"min_m, {self.min_m:g}, must be less than max_m, {self.max_m:g}")
+        return self
+
 
 class AffinityConfig(_Section):
     """How often TROA measures the affinities (in steps), and how much of the old ones stays."""
@@ -78,7 +85,7 @@ class PhaseConfig(_Section):
     """A part of the run. `trains: backbone` trains everything but has no adapters, to make a backbone where none is
     to be had; `trains: adapters` is the method itself: the backbone is frozen."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
     trains: Literal["backbone", "adapters"]
     steps: Positive
     downscale: Positive = 1
@@ -103,10 +110,14 @@ class RunConfig(_Section):
     data: DataConfig = DataConfig()
     depth: DepthConfig
     affinity: AffinityConfig = AffinityConfig()
-    phases: Annotated[tuple[PhaseConfig, ...], Field(min_length=1)]
+    phases: tuple[PhaseConfig, ...]
 
     def phase(self, name: str) -> PhaseConfig:
-        return next(phase for phase in self.phases if phase.name == name)
+        """Raises ValueError where there is none of that name."""
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        raise ValueError(f"there is no phase {name!r}")
 
     @model_validator(mode="after")
     def _known_tasks(self) -> RunConfig:
@@ -115,8 +126,20 @@ class RunConfig(_Section):
                 raise ValueError(f"`{key}` names unknown tasks {unknown}; known: {', '.join(TASKS)}")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise ValueError("`tasks` must name at least one task, each once")
-        if self.phases[-1].trains != "adapters":
-            raise ValueError("the last phase must train the adapters; that model is what gets exported")
+        return self
+
+    @model_validator(mode="after")
+    def _possible_phases(self) -> RunConfig:
+        if not self.phases or self.phases[-1].trains != "adapters":
+            raise ValueError("the last of `phases` must train the adapters; that model is what gets exported")
+        if len({phase.name for phase in self.phases}) != len(self.phases):
+            raise ValueError("`phases` must have different names; each has a folder of its own")
+        data = self.data
+        for phase in self.phases:
+            if phase.batch_size > data.rooms:
+                raise ValueError(f"`batch_size` of phase {phase.name} is {phase.batch_size}, more than `data.rooms`")
+            if data.width % phase.downscale or data.height % phase.downscale:
+                raise ValueError(f"`downscale` of phase {phase.name} does not divide {data.width}x{data.height}")
         return self
 
 
@@ -128,10 +151,19 @@ def load_config(path: Path) -> RunConfig:
         raise TrainingError(f"{path}: no such config. Ready ones lie in training/configs/.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path}: not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise TrainingError(f"{path}: not a mapping of keys. Start from a config in training/configs/.")
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
-        faults = "\n".join(
-            f"  {'.'.join(map(str, fault['loc'])) or 'config'}: {fault['msg']}" for fault in error.errors()
-        )
-        raise TrainingError(f"{path}:\n{faults}") from None
+        faults = [_describe(fault) for fault in error.errors()]
+        separator = "\n  " if len(faults) > 1 else " "
+        raise TrainingError(separator.join([f"{path}:", *faults])) from None
+
+
+def _describe(fault: ErrorDetails) -> str:
+    where = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        return f"{where}: there is no such key"
+    what = fault["msg"].removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what

@@ -23,6 +23,7 @@ from training.data.augment import downscaled, flipped
 from training.data.batch import Batch
 from training.data.rooms import RoomsDataset
 from training.data.synthetic_rooms import CLASSES
+from training.errors import TrainingError
 from training.evaluate import evaluate, torch_infer
 from training.models.backbone import Backbone, load_backbone
 from training.models.inference import InferenceModel
@@ -35,6 +36,7 @@ def fit(config: RunConfig, folder: Path) -> Path:
 
     Every phase has a folder of its own with `last.safetensors` and `log.jsonl`, one line an evaluation.
     """
+    check_buildable(config)
     data = config.data
     rooms = RoomsDataset(data.rooms, data.first_seed, data.width, data.height)
     validation = RoomsDataset(data.validation_rooms, data.validation_seed, data.width, data.height)
@@ -44,6 +46,18 @@ def fit(config: RunConfig, folder: Path) -> Path:
         run.go(rooms, validation)
         before = load_checkpoint(run.path)
     return run.path
+
+
+def check_buildable(config: RunConfig) -> None:
+    """Raises TrainingError for what only the backbone can tell, before hours go into rooms and phases."""
+    model = build_model(config, "adapters", new_card(config))
+    for phase in config.phases:
+        unit = model.backbone.stages[0].stride * phase.downscale
+        if config.data.width % unit or config.data.height % unit:
+            raise TrainingError(
+                f"data: in phase {phase.name!r}, width and height must be multiples of {unit} (the stride of the "
+                f"backbone's first stage, times downscale); they are {config.data.width} and {config.data.height}."
+            )
 
 
 def new_card(config: RunConfig) -> ModelCard:
@@ -113,12 +127,11 @@ class PhaseRun:
         """Train to the phase's last step, evaluating and saving on the way."""
         phase = self.phase
         print(f"phase {phase.name}: {_parameter_table(self.model)}")
-        running, began = 0.0, time.monotonic()
+        began = time.monotonic()
         with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name) as progress:
             for batch in self._batches(rooms):
                 losses = self._train_step(batch)
                 self.step += 1
-                running += 0.02 * (sum(losses.values()) - running)
                 progress.update()
                 progress.set_postfix({name[:3]: f"{loss:.3f}" for name, loss in losses.items()}, refresh=False)
                 if self.step % phase.evaluate_every == 0 or self.step == phase.steps:
@@ -130,6 +143,7 @@ class PhaseRun:
         for group in self.optimiser.param_groups:
             group["lr"] = phase.learning_rate * learning_rate_factor(self.step, phase.warmup_steps, phase.steps)
         self.model.train()
+        torch.manual_seed(self.config.seed + self.step)  # what drops out is a function of the step, also after resuming
         measure = self.probe is not None and self.step % self.config.affinity.every == 0
         with self.probe.record() if self.probe is not None and measure else nullcontext():
             with torch.autocast("cpu", torch.bfloat16, enabled=phase.bfloat16):

@@ -45,7 +45,7 @@ class RoomsDataset:
         maps = {
             SEGMENTATION.name: rows[SEGMENTATION.name],
             DEPTH.name: _unknown_is_nan(rows[DEPTH.name].float() / MILLIMETRES),
-            NORMALS.name: torch.nn.functional.normalize(rows[NORMALS.name].float(), dim=-1),
+            NORMALS.name: _unit_or_nan(rows[NORMALS.name].float()),
             EDGES.name: rows[EDGES.name].float(),
         }
         return Batch(rows["image"], maps, rows["focal"])
@@ -58,6 +58,12 @@ def default_cache() -> Path:
 
 def _unknown_is_nan(depth: torch.Tensor) -> torch.Tensor:
     return torch.where(depth > 0, depth, torch.nan)
+
+
+def _unit_or_nan(vectors: torch.Tensor) -> torch.Tensor:
+    """Vectors made unit; zero, which stands for unknown, becomes NaN."""
+    length: torch.Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / length
 
 
 def _render(folder: Path, count: int, first_seed: int, width: int, height: int) -> None:
@@ -86,10 +92,10 @@ def _render(folder: Path, count: int, first_seed: int, width: int, height: int) 
                 )
                 progress.update(stop - start)
         (unfinished / "rooms.json").write_text(json.dumps({"first_seed": first_seed, "count": count}))
-        unfinished.rename(folder)
-    except BaseException:
+        if not folder.is_dir():  # else another process was quicker
+            unfinished.rename(folder)
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _store(arrays: dict[str, np.memmap[Any, Any]], where: slice, batch: Batch) -> None:
