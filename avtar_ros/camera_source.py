@@ -9,10 +9,12 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -24,9 +26,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from avtar_ros.errors import AvtarError
 from avtar_ros.frame_sources import CameraModel, FrameSource, SourceFrame, open_source, schedule
 from avtar_ros.images import ImageFields, is_compressed, to_message_fields, to_rgb
-from avtar_ros.node_camera import COMPRESSED, data_array
+from avtar_ros.node_camera import COMPRESSED, check_topic, data_array
 from avtar_ros.node_parameters import declare_parameters, parameter, read_parameters
 from avtar_ros.node_process import run
+
+LogStamps = Callable[[int, int], None]
 
 QUEUE = 5
 POLL_S = 0.02
@@ -85,6 +89,7 @@ class CameraSource(Node):
 
     def start(self, end: Callable[[int], None]) -> None:
         """Open the source and begin to play; raises AvtarError."""
+        check_topic(self, f"{self._settings.camera}/image_raw")
         source = open_source(self._settings.source, self._settings.topic)
         self._player = threading.Thread(target=self._run, args=(source, end), name="player")
         self._player.start()
@@ -96,15 +101,18 @@ class CameraSource(Node):
 
     def _run(self, source: FrameSource, end: Callable[[int], None]) -> None:
         try:
-            with source, StampLog(self._settings.stamp_log) as log:
-                self._play(source, log)
+            with source, open_stamp_log(self._settings.stamp_log) as log_stamps:
+                self._play(source, log_stamps)
         except AvtarError as error:
             self.get_logger().fatal(str(error))
+            end(1)
+        except Exception:  # noqa: BLE001, the thread's edge: the process must not live on without it
+            self.get_logger().fatal(f"playing went wrong:\n{traceback.format_exc()}")
             end(1)
         else:
             end(0)
 
-    def _play(self, source: FrameSource, log: StampLog) -> None:
+    def _play(self, source: FrameSource, log_stamps: LogStamps) -> None:
         logger = self.get_logger()
         output: CameraOutput | None = None
         start_ns = count = 0
@@ -122,7 +130,7 @@ class CameraSource(Node):
             now = self._settings.stamp == "now"
             stamp_ns = self.get_clock().now().nanoseconds if now else frame.stamp_ns
             output.publish(message, stamp_ns)
-            log.write(stamp_ns, frame.stamp_ns)
+            log_stamps(stamp_ns, frame.stamp_ns)
             count += 1
         if source.damage:
             logger.warning(source.damage)
@@ -188,31 +196,29 @@ class CameraOutput:
         return to_message_fields(to_rgb(image), "rgb8") if is_compressed(image) else image
 
 
-class StampLog:
-    """The file of the parameter `stamp_log`; it takes its name when it is complete. An empty path writes none."""
+@contextmanager
+def open_stamp_log(path: str) -> Iterator[LogStamps]:
+    """A function that writes (published, original) to the file of `stamp_log`; to none where the path is empty.
 
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._partial = self._path.with_name(self._path.name + ".partial")
-        self._file: IO[str] | None = None
-        if path:
-            try:
-                self._file = self._partial.open("w", encoding="utf-8")
-            except OSError as error:
-                raise AvtarError(f"parameter stamp_log: {error}") from error
+    The file takes its name at the end. Raises AvtarError where it cannot be written.
+    """
+    if not path:
+        yield lambda published_ns, original_ns: None
+        return
+    partial = Path(f"{path}.partial")
+    try:
+        file = partial.open("w", encoding="utf-8")
+    except OSError as error:
+        raise AvtarError(f"parameter stamp_log: {error}") from error
 
-    def write(self, published_ns: int, original_ns: int) -> None:
-        if self._file is not None:
-            line = json.dumps({"published_ns": published_ns, "original_ns": original_ns})
-            self._file.write(line + "\n")
+    def write(published_ns: int, original_ns: int) -> None:
+        file.write(json.dumps({"published_ns": published_ns, "original_ns": original_ns}) + "\n")
 
-    def __enter__(self) -> StampLog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._partial.replace(self._path)
+    try:
+        yield write
+    finally:
+        file.close()
+        partial.replace(path)
 
 
 def _raw_message(image: ImageFields | Any) -> Image:

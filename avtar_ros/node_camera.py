@@ -19,6 +19,7 @@ from avtar_ros.images import to_message_fields
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rclpy.lifecycle import LifecycleNode
+    from rclpy.node import Node
 
 COMPRESSED = "/compressed"
 """What image_transport adds to the name of an image topic."""
@@ -66,7 +67,7 @@ class NodeCamera:
     def __init__(self, node: LifecycleNode, name: str, source: CameraInput, topics: Sequence[str]) -> None:
         """`topics`: what to publish below the camera's name. Raises AvtarError for names that ROS forbids."""
         for topic in (*dict(source.sources), source.camera_info_topic):
-            _check_topic(node, topic)
+            check_topic(node, topic)
         self.name = name
         self.source = source
         self._node = node
@@ -150,7 +151,8 @@ class NodeCamera:
         self._info = message
 
 
-def _check_topic(node: LifecycleNode, topic: str) -> None:
+def check_topic(node: Node, topic: str) -> None:
+    """Raise AvtarError where ROS forbids the name."""
     try:
         expand_topic_name(topic, node.get_name(), node.get_namespace())
     except (NameValidationException, RuntimeError, ValueError) as error:

@@ -78,6 +78,16 @@ def write_ros1_bag(path: Path, frames: int = 5) -> Path:
     return path
 
 
+def write_cut_bag(path: Path, frames: int = 20) -> Path:
+    """An MCAP file of `frames` raw images whose last third is missing, several complete chunks being left."""
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    with BagWriter(path) as bag:
+        for stamp in stamps(frames):
+            bag.write_image("/camera/image_raw", stamp, "camera_optical", noise, "rgb8")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    return path
+
+
 _TOPICS = {
     "/camera/color/image_raw": "sensor_msgs/msg/Image",
     "/camera/depth/image_raw": "sensor_msgs/msg/Image",

@@ -19,7 +19,6 @@ from avtar_ros.frame_sources import (
     schedule,
 )
 from avtar_ros.images import to_rgb
-from avtar_ros.replay.bag_writer import BagWriter
 from tests import tiny_bags
 
 
@@ -110,12 +109,7 @@ def test_a_topic_of_the_bag_can_be_named(tmp_path: Path) -> None:
 
 
 def test_a_truncated_bag_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "cut.mcap"
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)  # fills several chunks
-    with BagWriter(path) as bag:
-        for stamp in tiny_bags.stamps(20):
-            bag.write_image("/camera/image_raw", stamp, "camera_optical", noise, "rgb8")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    path = tiny_bags.write_cut_bag(tmp_path / "cut.mcap", 20)
     with open_source(str(path)) as source:
         assert 0 < len(images(source)) < 20
         assert "cut.mcap" in str(source.damage)
