@@ -16,7 +16,7 @@ from training.data.synthetic_rooms import CLASSES, render_rooms
 from training.data.synthetic_rooms.camera import View, sample_view
 from training.data.synthetic_rooms.edges import edge_map
 from training.data.synthetic_rooms.layout import sample_room
-from training.data.synthetic_rooms.lighting import CORNERS, GRAZE, lit_share
+from training.data.synthetic_rooms.lighting import CORNERS, GRAZE, lit_share, receivers
 from training.data.synthetic_rooms.primitives import BOX, CYLINDER
 from training.data.synthetic_rooms.raycast import SAMPLES, Caster
 from training.data.synthetic_rooms.rng import Rng
@@ -116,7 +116,7 @@ def test_shadows_are_what_plain_shadow_rays_find() -> None:
     seen = surface(caster, *caster.cast())
     rng = np.random.default_rng(5)
     for lamp in range(2):
-        shares = lit_share(caster, scene.lights[:, lamp, :3], scene.lights[:, lamp, 6], seen)
+        shares = lit_share(caster, scene.lights[:, lamp, :3], scene.lights[:, lamp, 6], receivers(caster, seen))
         differences = []
         for frame, (room, _) in enumerate(shots):
             for _ in range(30):

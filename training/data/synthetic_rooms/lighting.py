@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from training.data.synthetic_rooms.primitives import BOX, CYLINDER, SPHERE, interval
-from training.data.synthetic_rooms.raycast import SAMPLES, TILE, Candidates, Caster, apply, candidates
+from training.data.synthetic_rooms.raycast import SAMPLES, TILE, Candidates, Caster, apply, candidates, keep
 from training.data.synthetic_rooms.room import SHELL_FACES
-from training.data.synthetic_rooms.surface import Planes, Surface, view_rays
+from training.data.synthetic_rooms.surface import Planes, Surface, dot
 
 GRAZE = 0.985  # a shadow ray ends this share of the way from the lamp, short of the surface itself
 CORNERS = ((1.0, 1.0, 1.0), (1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0))  # points of a lamp, in its radii
@@ -23,17 +25,17 @@ def radiance(caster: Caster, seen: Surface) -> Planes:
     everywhere = openness(seen).mul_(0.75 + 0.25 * seen.normal[2])
     light = [everywhere * scene.ambient[:, i, None, None] + 2.0 * seen.emission for i in range(3)]
     shine = [torch.zeros_like(seen.depth) for _ in range(3)]
-    ray = view_rays(caster)
-    ray_length = (ray[0].square() + ray[1].square() + ray[2].square()).sqrt_()
+    ray = seen.ray
+    ray_length = dot(ray, ray).sqrt_()
+    on = receivers(caster, seen)
     for lamp in range(scene.lights.shape[1]):
         place, radius = scene.lights[:, lamp, :3], scene.lights[:, lamp, 6]
         toward = [place[:, i, None, None] - seen.point[i] for i in range(3)]
-        square = toward[0].square().addcmul_(toward[1], toward[1]).addcmul_(toward[2], toward[2])
+        square = dot(toward, toward)
         inverse = square.rsqrt()
-        facing = (toward[0] * seen.normal[0]).addcmul_(toward[1], seen.normal[1]).addcmul_(toward[2], seen.normal[2])
-        facing.mul_(inverse).clamp_(min=0)
-        lit = lit_share(caster, place, radius, seen).mul_(4 / (square + 1.0))
-        along = (toward[0] * ray[0]).addcmul_(toward[1], ray[1]).addcmul_(toward[2], ray[2]).mul_(inverse)
+        facing = dot(toward, seen.normal).mul_(inverse).clamp_(min=0)
+        lit = lit_share(caster, place, radius, on).mul_(square.add_(1).reciprocal_().mul_(4))
+        along = dot(toward, ray).mul_(inverse)
         glint = _highlight(facing, seen.facing, along, ray_length).mul_(seen.gloss).mul_(lit).mul_(2)
         diffuse = facing.mul_(lit)
         for i in range(3):
@@ -62,7 +64,7 @@ def openness(seen: Surface) -> Tensor:
 
     Neighbours in the image that rise above a point's tangent plane, near by, take light from it. Done at half size.
     """
-    small = [plane[:, ::2, ::2] for plane in (*seen.point, *seen.normal)]
+    small = [plane[:, ::2, ::2].contiguous() for plane in (*seen.point, *seen.normal)]
     height, width = small[0].shape[1:]
     reach = max(max(abs(dx), abs(dy)) for dx, dy in CREASE_TAPS)
     stretch = width / 128
@@ -72,8 +74,8 @@ def openness(seen: Surface) -> Tensor:
     for dx, dy in CREASE_TAPS:
         x, y = reach + int(dx * stretch), reach + int(dy * stretch)
         offset = [points[i][:, y : y + height, x : x + width] - small[i] for i in range(3)]
-        rise = (offset[0] * small[3]).addcmul_(offset[1], small[4]).addcmul_(offset[2], small[5])
-        square = offset[0].square_().addcmul_(offset[1], offset[1]).addcmul_(offset[2], offset[2])
+        rise = dot(offset, small[3:])
+        square = dot(offset, offset)
         near = (1 + square.mul(1 / CREASE_REACH**2)).reciprocal_()
         covered.add_(rise.clamp_(min=0).mul_(square.add_(1e-4).rsqrt_()).mul_(near))
     darkness = covered.mul_(1.6 / len(CREASE_TAPS)).clamp_(max=0.7)
@@ -81,7 +83,23 @@ def openness(seen: Surface) -> Tensor:
     return 1 - full
 
 
-def lit_share(caster: Caster, lamp: Tensor, radius: Tensor, seen: Surface) -> Tensor:
+@dataclass(frozen=True)
+class Receivers:
+    """What tiles see, as receivers of shadows: depth (tiles, TILE * TILE), and the box around the points, its middle
+    and half extents (tiles, 3) in the room."""
+
+    depth: Tensor
+    middle: Tensor
+    half: Tensor
+
+
+def receivers(caster: Caster, seen: Surface) -> Receivers:
+    low, high = zip(*(torch.aminmax(caster.to_tiles(plane), dim=1) for plane in seen.point), strict=True)
+    low, high = torch.stack(low, dim=1), torch.stack(high, dim=1)
+    return Receivers(caster.to_tiles(seen.depth), (low + high) / 2, (high - low) / 2)
+
+
+def lit_share(caster: Caster, lamp: Tensor, radius: Tensor, on: Receivers) -> Tensor:
     """How much of the lamps at (F, 3), with radius (F,), is seen from the surface, (F, H, W).
 
     Each row looks at one of four points of the lamp, in turn; blurring over four rows makes the shadows soft.
@@ -90,25 +108,20 @@ def lit_share(caster: Caster, lamp: Tensor, radius: Tensor, seen: Surface) -> Te
     corners = torch.tensor(CORNERS, device=lamp.device) * radius[:, None, None] + lamp[:, None]  # (F, SAMPLES, 3)
     origins = apply(scene.inverse[:, :, None], corners[:, None] - scene.centre[:, :, None]).flatten(0, 1)
     shifts = caster.origin.flatten(0, 1)[:, None] - origins  # from the lamp to the camera, (F * n, SAMPLES, 3)
-    depth = caster.to_tiles(seen.depth)
-    blocked = torch.zeros_like(depth)
-    for kind, found in _casting(caster, lamp, radius, seen).items():
-        inside = torch.zeros_like(depth[: len(found.tiles)])
-        distance = depth[found.tiles]
-        start = 0
-        for size in found.rounds:
-            chosen = found.primitives[start : start + size]
-            start += size
-            x, y, z = caster.rays(found.tiles[:size], chosen)
-            shift = shifts[chosen]
+    blocked = torch.zeros_like(on.depth)
+    for kind, found in _casting(caster, corners, origins, on).items():
+        distance = on.depth[found.tiles]
+        inside = torch.zeros_like(distance)
+        for rows, chosen in found.turns:
+            x, y, z = caster.rays(found.tiles[rows], chosen)
+            shift, reach = shifts[chosen], distance[rows]
             for axis, component in enumerate((x, y, z)):
-                component.mul_(distance[:size]).view(size, SAMPLES, -1).add_(shift[:, :, axis, None])
-            rows = (size * SAMPLES, TILE * TILE // SAMPLES)
-            near, far = interval(kind, origins[chosen].view(-1, 3), (x.view(rows), y.view(rows), z.view(rows)))
-            depth_inside = far.clamp_(max=GRAZE).sub_(near).view(size, -1)
-            torch.maximum(inside[:size], depth_inside, out=inside[:size])
-        blocked[found.tiles] = torch.maximum(blocked[found.tiles], inside)
-    return _over_samples(caster.to_image((blocked <= 0).float()))
+                component.mul_(reach).view(len(chosen), SAMPLES, -1).add_(shift[:, :, axis, None])
+            size = (len(chosen) * SAMPLES, TILE * TILE // SAMPLES)
+            near, far = interval(kind, origins[chosen].view(-1, 3), (x.view(size), y.view(size), z.view(size)))
+            keep(inside, rows, far.clamp_(max=GRAZE).sub_(near).view(len(chosen), -1), least=False)
+        blocked[found.tiles] += inside
+    return _over_samples(caster.to_image(blocked.le_(0)))
 
 
 def _over_samples(image: Tensor) -> Tensor:
@@ -121,28 +134,54 @@ def _over_samples(image: Tensor) -> Tensor:
     return total.mul_(1 / SAMPLES)
 
 
-def _casting(caster: Caster, lamp: Tensor, radius: Tensor, seen: Surface) -> dict[int, Candidates]:
-    """Which primitives may stand between a lamp and what a tile sees.
+def _casting(caster: Caster, corners: Tensor, origins: Tensor, on: Receivers) -> dict[int, Candidates]:
+    """Which primitives may stand between a lamp and what a tile sees; what shines casts no shadow.
 
-    The points that a tile sees lie in a ball and the lamp is another, so the shadow rays lie in the hull of the two:
-    a primitive whose own ball touches it is a candidate. What shines casts no shadow.
+    The points that a tile sees lie in a box, so the shadow rays to one point of a lamp lie in the hull of the two. A
+    primitive is no candidate where a plane parts it from that hull. Planes across the room's axes sort most out; what
+    they leave is tried, for each of the lamp's points, in the primitive's own frame.
+
+    corners: (F, SAMPLES, 3), the lamp's points; origins: (F * n, SAMPLES, 3), the same in the primitives' frames.
     """
     scene = caster.scene
     views, most = scene.kind.shape
-    tiles = [caster.to_tiles(plane) for plane in seen.point]
-    low = torch.stack([tile.amin(dim=1) for tile in tiles], dim=1).view(views, -1, 1, 3)
-    high = torch.stack([tile.amax(dim=1) for tile in tiles], dim=1).view(views, -1, 1, 3)
-    lamp = lamp[:, None, None]
-    margin = 1.75 * radius[:, None, None]
-    centre, ball = scene.centre[:, None], scene.axes.square().sum(dim=(2, 3)).sqrt()[:, None]
-    middle, spread = (low + high) / 2, ((high - low) / 2).norm(dim=3)
-    axis = middle - lamp
-    along = (((centre - lamp) * axis).sum(dim=3) / axis.square().sum(dim=3)).clamp_(0, 1)
-    gap = (centre - lamp - along[..., None] * axis).norm(dim=3)
-    touches = gap <= ball + torch.maximum(spread, margin)
-    reach = scene.axes.abs().sum(dim=3)[:, None]
-    low, high = torch.minimum(low, lamp - margin[..., None]), torch.maximum(high, lamp + margin[..., None])
-    touches &= ((centre + reach >= low) & (centre - reach <= high)).all(dim=3)
     dark = scene.looks[-1].view(views, most) == 0
-    solid = (torch.arange(most, device=lamp.device) >= SHELL_FACES) & dark
-    return {kind: candidates(touches & ((scene.kind == kind) & solid)[:, None]) for kind in (BOX, CYLINDER, SPHERE)}
+    solid = (scene.kind >= 0) & (torch.arange(most, device=dark.device) >= SHELL_FACES) & dark
+    touches = solid[:, None].expand(-1, caster.rows * caster.columns, -1)
+    low, high = ((on.middle + sign * on.half).view(views, -1, 1, 3) for sign in (-1, 1))
+    for i in range(3):
+        centre, reach = scene.centre[:, None, :, i], scene.axes[:, :, i].abs().sum(dim=2)[:, None]
+        lamp_low, lamp_high = torch.aminmax(corners[:, None, :, i], dim=2, keepdim=True)
+        touches = touches & (centre + reach >= torch.minimum(low[..., i], lamp_low))
+        touches &= centre - reach <= torch.maximum(high[..., i], lamp_high)
+    view, tile, number = touches.nonzero(as_tuple=True)
+    tile, number = tile + view * (caster.rows * caster.columns), number + view * most
+    touches[touches.clone()] = _may_shade(
+        scene.inverse.flatten(0, 1)[number],
+        origins[number],
+        on.middle[tile] - scene.centre.flatten(0, 1)[number],
+        on.half[tile],
+    )
+    return {kind: candidates(touches & (scene.kind == kind)[:, None]) for kind in (BOX, CYLINDER, SPHERE)}
+
+
+def _may_shade(inverse: Tensor, origin: Tensor, middle: Tensor, half: Tensor) -> Tensor:
+    """Whether [-1, 1]^3 may touch the hull of a box and one of the points origin (m, SAMPLES, 3); (m,) bool.
+
+    inverse (m, 3, 3) brings the middle (m, 3) and the half extents (m, 3) of the box into the same frame. The planes
+    tried are across the frame's axes, and across the shortest way from 0 to the line between point and middle.
+    """
+    reach = apply(inverse.abs(), half)[:, None].unbind(dim=2)
+    toward = apply(inverse, middle)[:, None].unbind(dim=2)
+    start = origin.unbind(dim=2)
+    line = [toward[i] - start[i] for i in range(3)]
+    length = line[0].square() + line[1].square() + line[2].square()
+    along = -(start[0] * line[0] + start[1] * line[1] + start[2] * line[2]) / length
+    gap = [start[i] + along.clamp(0, 1) * line[i] for i in range(3)]
+    touches = gap[0].square() + gap[1].square() + gap[2].square() <= (
+        gap[0].abs() * (1 + reach[0]) + gap[1].abs() * (1 + reach[1]) + gap[2].abs() * (1 + reach[2])
+    )
+    for i in range(3):
+        touches &= torch.minimum(start[i], toward[i] - reach[i]) <= 1
+        touches &= torch.maximum(start[i], toward[i] + reach[i]) >= -1
+    return touches.any(dim=1)

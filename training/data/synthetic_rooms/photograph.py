@@ -24,23 +24,23 @@ def _noise_bank(device: torch.device) -> Tensor:
 def photograph(radiance: Planes, sensors: Sequence[Sensor], noise: Sequence[int], width: int, height: int) -> Tensor:
     """uint8 (F, H, W, 3) from linear radiance, three planes (F, >= H, >= W)."""
     device = radiance[0].device
-    scene = torch.stack(radiance, dim=1)[:, :, :height, :width]
+    light = torch.stack([plane[:, :height, :width] for plane in radiance], dim=1)
     column = torch.tensor(
         [(s.exposure, *s.balance, s.vignette, s.blur, s.read_noise, s.shot_noise, 1 / s.gamma) for s in sensors],
         dtype=torch.float32,
         device=device,
     )[:, :, None, None, None]
     # In double precision, so that the order of summation, which depends on the batch, is lost in rounding.
-    level = scene[:, :, ::4, ::4].double().mean(dim=(1, 2, 3), keepdim=True).float()
+    level = light[:, :, ::4, ::4].double().mean(dim=(1, 2, 3), keepdim=True).float()
     gain = column[:, 0] / level * column[:, 1:4, 0]
     x = torch.linspace(-1, 1, width, device=device)
     y = torch.linspace(-1, 1, height, device=device)
     falloff = 1 - column[:, 4] * (0.5 * (x.square() + y.square()[:, None]))
-    light = scene * (gain * falloff)
-    light = 1 - torch.exp(-light * 1.3)  # film-like shoulder: bright lamps and windows saturate softly
+    # The exponential is a film-like shoulder: bright lamps and windows saturate softly.
+    light.mul_(gain * falloff).mul_(-1.3).exp_().neg_().add_(1)
     light = _blur(light, column[:, 5] * (width / 256))
     grains = torch.stack([_grain(seed, 3 * height * width, device) for seed in noise]).view(light.shape)
-    light = light + grains * (column[:, 6].square() + column[:, 7].square() * light).sqrt()
+    light.addcmul_(grains, (light * column[:, 7].square()).add_(column[:, 6].square()).sqrt_())
     encoded = light.clamp_(0, 1).pow_(column[:, 8])
     return encoded.mul_(255).add_(0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
@@ -57,7 +57,9 @@ def _blur(image: Tensor, sigma: Tensor) -> Tensor:
     side = sigma.clamp(max=0.8).square() / 2
     for axis in (2, 3):
         size = image.shape[axis]
-        before = torch.cat((image.narrow(axis, 0, 1), image.narrow(axis, 0, size - 1)), dim=axis)
-        after = torch.cat((image.narrow(axis, 1, size - 1), image.narrow(axis, size - 1, 1)), dim=axis)
-        image = image * (1 - 2 * side) + (before + after) * side
+        blurred = image * (1 - 2 * side)
+        for here, there in ((0, 1), (1, 0)):  # from before, from after; at the border from itself
+            blurred.narrow(axis, here, size - 1).addcmul_(image.narrow(axis, there, size - 1), side)
+            blurred.narrow(axis, (size - 1) * there, 1).addcmul_(image.narrow(axis, (size - 1) * there, 1), side)
+        image = blurred
     return image

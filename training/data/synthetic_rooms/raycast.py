@@ -2,7 +2,8 @@
 
 The image is cut into tiles of 16 x 16 pixels. A primitive is tried only in the tiles whose viewing pyramid its bounding
 box touches. Tiles are sorted by how many candidates they have, so that round k, which tries the k-th candidate of every
-tile that has so many, works on a prefix of the tiles: no padding, no gathering of pixels.
+tile that has so many, works on a prefix of the tiles: no padding, no gathering of pixels. What the few tiles with very
+many candidates have left is tried together.
 """
 
 from __future__ import annotations
@@ -13,24 +14,26 @@ import torch
 from torch import Tensor
 
 from training.data.synthetic_rooms.primitives import BOX, CYLINDER, MISS, SPHERE, Rays, interval
+from training.data.synthetic_rooms.room import SHELL_FACES
 from training.data.synthetic_rooms.scene import Scene
 
 TILE = 16
-SAMPLES = (
-    4  # in a tile, pixels are ordered by row % SAMPLES first: each group of rows may look at another point of a lamp
-)
+SAMPLES = 4  # a tile's pixels are ordered by row % SAMPLES first: each group of rows looks at its own point of a lamp
+LEAST_TILES = 128  # a round with fewer tiles is not worth its while
 NUMBER_BITS = 0xFF  # low bits of a depth's float32 pattern that carry the primitive's number meanwhile
 DEPTH_BITS = 0x7FFFFFFF ^ NUMBER_BITS
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """For one kind of primitive: the tiles that have any, most first; how many tiles each round has;
-    and the candidates, as numbers into the scene's F * n primitives, round after round."""
+    """For one kind of primitive: the tiles that have any, most first, and what to try there, in turns.
+
+    A turn is which rows of `tiles`, and for each the candidate, a number into the scene's F * n primitives. All turns
+    but the last are rounds; the last takes what is left when too few tiles have so many, with tiles repeated.
+    """
 
     tiles: Tensor
-    rounds: list[int]
-    primitives: Tensor
+    turns: list[tuple[slice | Tensor, Tensor]]
 
 
 def candidates(touches: Tensor) -> Candidates:
@@ -38,18 +41,28 @@ def candidates(touches: Tensor) -> Candidates:
     _, per_view, most = touches.shape
     flat = touches.reshape(-1, most)
     counts = flat.sum(dim=1)
-    order = torch.argsort(counts, descending=True, stable=True)
-    tiles = order[: int((counts > 0).sum())]
-    hits = flat[tiles].nonzero()
-    tally = counts[tiles]
-    starts = tally.cumsum(0) - tally
-    rank = torch.arange(len(hits), device=touches.device) - starts[hits[:, 0]]
-    rounds: list[int] = torch.bincount(rank).tolist() if len(hits) else []
-    ends = torch.tensor(rounds, device=touches.device).cumsum(0)
-    place = (ends - torch.tensor(rounds, device=touches.device))[rank] + hits[:, 0] if len(hits) else rank
-    primitives = torch.empty_like(rank)
-    primitives[place] = hits[:, 1] + (tiles // per_view)[hits[:, 0]] * most
-    return Candidates(tiles, rounds, primitives)
+    tally, order = torch.sort(counts, descending=True, stable=True)
+    used = int((tally > 0).sum())
+    tally, tiles = tally[:used], order[:used]
+    row, number = flat[tiles].nonzero(as_tuple=True)
+    rank = torch.arange(len(row), device=row.device) - (tally.cumsum(0) - tally)[row]
+    primitives = number + (tiles // per_view)[row] * most
+    sizes = [size for size in torch.bincount(rank).tolist() if size >= LEAST_TILES]
+    by_rank = torch.argsort(rank, stable=True)
+    rounds = primitives[by_rank[: sum(sizes)]].split(sizes)
+    turns: list[tuple[slice | Tensor, Tensor]] = [(slice(len(chosen)), chosen) for chosen in rounds]
+    left = by_rank[sum(sizes) :]
+    if len(left):
+        turns.append((row[left], primitives[left]))
+    return Candidates(tiles, turns)
+
+
+def keep(best: Tensor, rows: slice | Tensor, found: Tensor, least: bool) -> None:
+    """Let what a turn found (m, p) into best (tiles, p) where it is less, or where it is more."""
+    if isinstance(rows, slice):
+        torch.minimum(best[rows], found, out=best[rows]) if least else torch.maximum(best[rows], found, out=best[rows])
+    else:
+        best.scatter_reduce_(0, rows[:, None].expand_as(found), found, "amin" if least else "amax")
 
 
 class Caster:
@@ -86,15 +99,12 @@ class Caster:
     def _nearest(self, kind: int, found: Candidates, best: Tensor) -> None:
         """Let one kind's candidates into best (tiles, TILE * TILE): depth and number in one int32."""
         mine = best[found.tiles]
-        start = 0
         most = self.scene.kind.shape[1]
-        for size in found.rounds:
-            chosen = found.primitives[start : start + size]
-            start += size
-            near, far = interval(kind, self._at(self.origin, chosen), self.rays(found.tiles[:size], chosen))
+        for rows, chosen in found.turns:
+            near, far = interval(kind, self._at(self.origin, chosen), self.rays(found.tiles[rows], chosen))
             near.add_((near - far).clamp_(min=0), alpha=MISS)
             key = near.view(torch.int32).bitwise_and_(DEPTH_BITS).bitwise_or_((chosen % most).int()[:, None])
-            torch.minimum(mine[:size], key, out=mine[:size])
+            keep(mine, rows, key, least=True)
         best[found.tiles] = mine
 
     def rays(self, tiles: Tensor, primitives: Tensor) -> Rays:
@@ -130,7 +140,7 @@ class Caster:
         across, down = inside
         touches = (across & in_front[..., None])[:, :, None, :] & down[:, :, :, None]
         touches = touches.reshape(views, most, -1).transpose(1, 2)
-        solid = torch.arange(most, device=scene.kind.device) >= 6
+        solid = torch.arange(most, device=scene.kind.device) >= SHELL_FACES
         return {kind: candidates(touches & ((scene.kind == kind) & solid)[:, None]) for kind in (BOX, CYLINDER, SPHERE)}
 
     def to_image(self, tiled: Tensor) -> Tensor:

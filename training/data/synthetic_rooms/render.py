@@ -17,7 +17,7 @@ from training.data.synthetic_rooms.room import Room
 from training.data.synthetic_rooms.scene import Scene, assemble
 from training.data.synthetic_rooms.surface import Planes, surface
 
-PIXELS_AT_ONCE = 16 * 256 * 192  # keeps what is being worked on near the processor's caches
+PIXELS_AT_ONCE = 8 * 256 * 192  # keeps what is being worked on near the processor's caches
 
 
 @torch.no_grad()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from training.data.synthetic_rooms.materials import CHROMA_RANGE, LEVEL_STARTS, LEVELS, SIZE, STRIDE, atlas
-from training.data.synthetic_rooms.primitives import BOX, CYLINDER, SPHERE
+from training.data.synthetic_rooms.primitives import BOX, CYLINDER
 from training.data.synthetic_rooms.raycast import Caster
 
 Planes = tuple[Tensor, Tensor, Tensor]
@@ -16,13 +17,13 @@ Planes = tuple[Tensor, Tensor, Tensor]
 
 @dataclass
 class Surface:
-    """Per pixel (F, H, W): z-depth; unit normal towards the camera and point, in the room; facing, the normal's share
-    along the ray back to the camera, of which z-depth counts as length 1; reflectance (linear RGB); gloss; emission;
-    identity (class id * 256 + instance)."""
+    """Per pixel (F, H, W): z-depth; unit normal towards the camera, point and ray of z-depth 1, in the room; facing, minus
+    normal times ray; reflectance (linear RGB); gloss; emission; identity (class id * 256 + instance)."""
 
     depth: Tensor
     normal: Planes
     point: Planes
+    ray: Planes
     facing: Tensor
     reflectance: Planes
     gloss: Tensor
@@ -42,24 +43,25 @@ def surface(caster: Caster, depth: Tensor, number: Tensor) -> Surface:
     index = (number + torch.arange(views, device=number.device, dtype=torch.int32)[:, None, None] * most).reshape(-1)
     m = _gather(scene.inverse.reshape(-1, 9).t().contiguous(), index, number.shape)
     origin = _gather(caster.origin.reshape(-1, 3).t().contiguous(), index, number.shape)
-    kind = scene.kind.reshape(-1).to(torch.uint8).index_select(0, index).view(number.shape)
+    flat, tube = _gather(
+        torch.stack((scene.kind == BOX, scene.kind == CYLINDER)).view(2, -1).float(), index, number.shape
+    )
     ray = view_rays(caster)
 
-    step = [m[3 * i] * ray[0] + m[3 * i + 1] * ray[1] + m[3 * i + 2] * ray[2] for i in range(3)]
-    q = [(step[i] * depth).add_(origin[i]) for i in range(3)]
-    faces, masks = _faces(kind, q)
+    q = [dot(m[3 * i : 3 * i + 3], ray).mul_(depth).add_(origin[i]) for i in range(3)]
+    faces, masks = _faces(flat, tube, q)
     g = [q[i] * masks[i] for i in range(3)]
-    n = [m[i] * g[0] + m[3 + i] * g[1] + m[6 + i] * g[2] for i in range(3)]
-    slope = n[0] * ray[0] + n[1] * ray[1] + n[2] * ray[2]
-    error = (g[0].square() + g[1].square() + g[2].square() - 1) / 2
-    exact = depth - (error / slope).clamp_(-1e-3, 1e-3)
-    scale = (n[0].square() + n[1].square() + n[2].square()).rsqrt_() * -slope.sign()
-    normal = (n[0] * scale, n[1] * scale, n[2] * scale)
-    point = tuple(ray[i] * exact + scene.position[:, i, None, None] for i in range(3))
+    n = [dot(m[i::3], g) for i in range(3)]
+    slope = dot(n, ray)
+    exact = depth - dot(g, g).sub_(1).mul_(0.5).div_(slope).clamp_(-1e-3, 1e-3)
+    scale = dot(n, n).rsqrt_().mul_(slope.sign()).neg_()
+    normal = (n[0].mul_(scale), n[1].mul_(scale), n[2].mul_(scale))
+    point = tuple((ray[i] * exact).add_(scene.position[:, i, None, None]) for i in range(3))
 
-    face = ((q[0] > 0) * faces[0]) + (2 + (q[1] > 0).byte()) * faces[1] + (4 + (q[2] > 0).byte()) * faces[2]
-    index = index + (face * (number == 0)).reshape(-1)
-    facing = (normal[0] * ray[0] + normal[1] * ray[1] + normal[2] * ray[2]).neg_()
+    face = dot(q, faces).gt_(0).add_(faces[1], alpha=2).add_(faces[2], alpha=4)  # rows of the shell's faces
+    face.mul_(1 - number.clamp(max=1))
+    index = index + face.to(torch.int32).view(-1)
+    facing = dot(normal, ray).neg_()
     footprint = exact / (facing.clamp(min=0.25).mul_(scene.focal[:, None, None]))
     paint = _gather(scene.looks[:7], index, number.shape)
     texel = _texel(paint, q, faces, footprint)
@@ -69,6 +71,7 @@ def surface(caster: Caster, depth: Tensor, number: Tensor) -> Surface:
         exact,
         normal,
         (point[0], point[1], point[2]),
+        ray,
         facing,
         _colour(colours, texel),
         gloss,
@@ -93,17 +96,24 @@ def _gather(table: Tensor, index: Tensor, shape: torch.Size) -> Tensor:
     return table.index_select(1, index).view(-1, *shape)
 
 
-def _faces(kind: Tensor, q: list[Tensor]) -> tuple[Planes, Planes]:
-    """Which of a box's three pairs of faces a point is on, and which components of q make up the surface there."""
+def dot(left: Sequence[Tensor] | Tensor, right: Sequence[Tensor]) -> Tensor:
+    """Sum of the products of three planes."""
+    return (left[0] * right[0]).addcmul_(left[1], right[1]).addcmul_(left[2], right[2])
+
+
+def _faces(flat: Tensor, tube: Tensor, q: list[Tensor]) -> tuple[Planes, Planes]:
+    """Which of a box's three pairs of faces a point is on, and which components of q make up the surface there.
+
+    flat, tube: 1 where a box, a cylinder is seen. All are 0 or 1 in floats, which torch handles faster than bool.
+    """
     x, y, z = (component.square() for component in q)
-    on_x = x >= torch.maximum(y, z)
-    on_y = (y >= z) & ~on_x
-    on_z = ~(on_x | on_y)
-    is_box, is_sphere = kind == BOX, kind == SPHERE
-    is_cylinder = kind == CYLINDER
-    cap = z >= x + y
-    side = (is_cylinder & ~cap) | is_sphere
-    masks = ((on_x & is_box) | side, (on_y & is_box) | side, (on_z & is_box) | (is_cylinder & cap) | is_sphere)
+    ball = 1 - flat - tube
+    cap = (z - x).ge_(y).mul_(tube)  # z^2 >= x^2 + y^2
+    on_x = torch.maximum(y, z).le_(x)
+    on_y = y.ge_(z).mul_(1 - on_x)
+    on_z = 1 - on_x - on_y
+    side = ball + tube - cap
+    masks = ((on_x * flat).add_(side), (on_y * flat).add_(side), (on_z * flat).add_(ball).add_(cap))
     return (on_x, on_y, on_z), masks
 
 
@@ -113,8 +123,8 @@ def _texel(paint: Tensor, q: list[Tensor], faces: Planes, footprint: Tensor) -> 
     paint: texture, factor x y z, shift u v, repeats per metre; footprint: metres on the surface that a pixel covers.
     """
     turns = [q[i] * paint[1 + i] for i in range(3)]
-    u = torch.where(faces[0], turns[1], turns[0]).add_(paint[4])
-    v = torch.where(faces[2], turns[1], turns[2]).add_(paint[5])
+    u = torch.lerp(turns[0], turns[1], faces[0]).add_(paint[4])
+    v = torch.lerp(turns[2], turns[1], faces[2]).add_(paint[5])
     level = footprint.mul_(paint[6]).mul_(SIZE).clamp_(min=1.0).log2_().add_(0.3).clamp_(max=LEVELS - 1).to(torch.int32)
     side = torch.full_like(level, SIZE).bitwise_right_shift_(level)
     last = side - 1
