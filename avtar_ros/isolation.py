@@ -34,13 +34,17 @@ def claim_ros_domain() -> tuple[int, socket.socket]:
 def loopback_environment(domain: int) -> dict[str, str]:
     """Environment variables for ROS on this machine alone, with the shipped shared-memory profile."""
     distribution = os.environ.get("ROS_DISTRO", "")
-    profile = str(find_resource("config/fastdds_shm.xml"))
-    variables = {"ROS_DOMAIN_ID": str(domain)}
+    variables = {"ROS_DOMAIN_ID": str(domain)} | transport_environment()
     if distribution in BEFORE_JAZZY:
         variables["ROS_LOCALHOST_ONLY"] = "1"
     else:
         variables["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    # Later distributions warn of the old name, earlier ones do not know the new one.
-    old = distribution in OLD_PROFILE_NAME
-    variables["FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"] = profile
     return variables
+
+
+def transport_environment() -> dict[str, str]:
+    """The environment variable that makes Fast DDS read the shipped shared-memory profile."""
+    # Later distributions warn of the old name, earlier ones do not know the new one.
+    old = os.environ.get("ROS_DISTRO", "") in OLD_PROFILE_NAME
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
+    return {name: str(find_resource("config/fastdds_shm.xml"))}

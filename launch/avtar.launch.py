@@ -1,13 +1,12 @@
 """Start the node: ros2 launch avtar_ros avtar.launch.py cameras:=front,rear model:=my.onnx"""
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from avtar_ros.isolation import transport_environment
 from avtar_ros.resources import find_resource
-from launch import LaunchContext, LaunchDescription
-
-TRANSPORT = str(find_resource("config/fastdds_shm.xml"))
 
 
 def start_node(context: LaunchContext) -> list[Node]:
@@ -43,9 +42,7 @@ def generate_launch_description() -> LaunchDescription:
                 description="Parameters of the node.",
             ),
             DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
-            # The second is what Humble and Jazzy read.
-            SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", TRANSPORT),
-            SetEnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", TRANSPORT),
+            *(SetEnvironmentVariable(name, value) for name, value in transport_environment().items()),
             OpaqueFunction(function=start_node),
         ]
     )

@@ -1,5 +1,6 @@
 """Play a recording through the node: ros2 launch avtar_ros replay.launch.py source:=recording.mcap"""
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -7,7 +8,6 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from avtar_ros.resources import find_resource
-from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -1,0 +1,158 @@
+"""Launch files, parameters file, transport profile and RViz layout: what they name exists."""
+
+import ast
+import importlib.util
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from avtar_ros.camera_source import SourceParameters
+from avtar_ros.multitask_node import NodeParameters
+from avtar_ros.tasks import TASKS
+from tests.ros_processes import REPOSITORY, Client, RosProcess
+
+LAUNCH_FILES = sorted((REPOSITORY / "launch").glob("*.launch.py"))
+PARAMETERS = {"multitask_node": NodeParameters, "camera_source": SourceParameters}
+
+try:
+    from launch import LaunchContext, LaunchDescription
+    from launch_ros.actions import Node as NodeAction
+except ImportError:  # not on PyPI; `import launch` alone would find the folder of that name
+    LaunchContext = None
+
+needs_launch = pytest.mark.skipif(LaunchContext is None, reason="launch comes with a ROS installation only")
+
+
+def calls(path: Path, name: str) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == name:
+            yield node
+
+
+def keywords(call: ast.Call) -> dict[str, ast.expr]:
+    return {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+
+
+def arguments(path: Path) -> set[str]:
+    """The launch arguments that a file declares."""
+    return {call.args[0].value for call in calls(path, "DeclareLaunchArgument")}  # type: ignore[attr-defined]
+
+
+def executables() -> set[str]:
+    setup = (REPOSITORY / "setup.py").read_text()
+    return {name for name in PARAMETERS if f'"{name} = avtar_ros.{name}:main"' in setup}
+
+
+def test_there_are_the_launch_files_promised() -> None:
+    assert {path.name for path in LAUNCH_FILES} >= {"avtar.launch.py", "replay.launch.py"}
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_each_executable_and_parameter_that_a_launch_file_names_exists(path: Path) -> None:
+    nodes = [keywords(call) for call in calls(path, "Node")]
+    assert nodes
+    for node in nodes:
+        executable = ast.literal_eval(node["executable"])
+        assert ast.literal_eval(node["package"]) == "avtar_ros"
+        assert executable in executables()
+    named = {
+        key.value
+        for tree in ast.walk(ast.parse(path.read_text()))
+        if isinstance(tree, ast.Dict)
+        for key in tree.keys
+        if isinstance(key, ast.Constant)
+    }
+    known = {name for node in nodes for name in PARAMETERS[ast.literal_eval(node["executable"])].__dataclass_fields__}
+    assert named
+    assert named <= known
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_each_argument_that_a_launch_file_uses_is_declared_and_described(path: Path) -> None:
+    used = {call.args[0].value for call in calls(path, "LaunchConfiguration")}  # type: ignore[attr-defined]
+    assert used <= arguments(path)
+    for call in calls(path, "DeclareLaunchArgument"):
+        assert "description" in keywords(call)
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_each_file_that_a_launch_file_names_is_shipped(path: Path) -> None:
+    for call in calls(path, "find_resource"):
+        assert (REPOSITORY / ast.literal_eval(call.args[0])).is_file()
+
+
+def test_the_nodes_arguments_are_model_cameras_parameters_file_and_log_level() -> None:
+    assert arguments(REPOSITORY / "launch" / "avtar.launch.py") == {"model", "cameras", "params_file", "log_level"}
+
+
+def load(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.name.replace(".", "_"), path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@needs_launch
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_reads_the_file(path: Path) -> None:
+    description = load(path).generate_launch_description()
+    assert isinstance(description, LaunchDescription)
+    assert {argument.name for argument in description.get_launch_arguments()} >= arguments(path)
+
+
+@needs_launch
+@pytest.mark.parametrize(("model", "cameras"), [("", ""), ("my.onnx", "front,rear")])
+def test_launch_makes_the_node(model: str, cameras: str) -> None:
+    context = LaunchContext()
+    context.launch_configurations.update(
+        {"model": model, "cameras": cameras, "params_file": "p.yaml", "log_level": "info"}
+    )
+    (node,) = load(REPOSITORY / "launch" / "avtar.launch.py").start_node(context)
+    assert isinstance(node, NodeAction)
+
+
+def test_the_parameters_file_has_every_parameter_at_its_default() -> None:
+    content = yaml.safe_load((REPOSITORY / "config" / "avtar.yaml").read_text())
+    values = content["/**/multitask_node"]["ros__parameters"]
+    defaults = {name: getattr(NodeParameters, name) for name in NodeParameters.__dataclass_fields__}
+    assert values == {name: list(v) if isinstance(v, tuple) else v for name, v in defaults.items()}
+
+
+@pytest.mark.parametrize("namespace", [(), ("-r", "__ns:=/robot/head")], ids=["root", "namespace"])
+def test_the_node_reads_the_parameters_file_in_any_namespace(tmp_path: Path, namespace: tuple[str, ...]) -> None:
+    path = tmp_path / "avtar.yaml"
+    text = (REPOSITORY / "config" / "avtar.yaml").read_text()
+    path.write_text(text.replace('model: ""', "model: /from/the/file.onnx"))
+    with RosProcess("multitask_node", tmp_path / "log", {}, ("--params-file", str(path), *namespace)) as process:
+        assert process.wait() == 1
+    assert "/from/the/file.onnx: no such model file" in process.output
+
+
+def test_the_profile_is_read_by_fast_dds_without_complaint(capfd: pytest.CaptureFixture[str]) -> None:
+    with Client() as client:
+        assert os.environ["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("config/fastdds_shm.xml")
+        client.spin(0.1)
+    assert "XMLPARSER" not in "".join(capfd.readouterr())
+
+
+def test_the_profile_has_room_for_the_maps_of_a_frame_in_shared_memory() -> None:
+    root = ElementTree.parse(REPOSITORY / "config" / "fastdds_shm.xml").getroot()
+    sizes = {element.tag.rpartition("}")[2]: element.text for element in root.iter()}
+    largest_map = 640 * 480 * 3 * 4
+    assert int(sizes["maxMessageSize"] or 0) > largest_map
+    assert int(sizes["segment_size"] or 0) > 4 * largest_map
+
+
+def test_rviz_shows_topics_that_are_published() -> None:
+    layout = yaml.safe_load((REPOSITORY / "rviz" / "avtar.rviz").read_text())
+    topics = {display["Topic"]["Value"] for display in layout["Visualization Manager"]["Displays"]}
+    published = {f"/camera/{task}/image" for task in TASKS} | {"/camera/overlay", "/camera/image_raw"}
+    assert topics <= published
+    assert {"/camera/overlay", "/camera/depth/image", "/camera/segmentation/image"} <= topics
