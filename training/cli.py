@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avtar_ros.agreement import PRECISIONS
 from avtar_ros.errors import AvtarError
 from training.errors import TrainingError
 
@@ -65,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("checkpoint", type=Path, help="last.safetensors of the last phase")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
     export.add_argument("--images", type=Path, metavar="FOLDER", help="pictures to compare on, beside rooms and noise")
+    export.add_argument("--precision", choices=PRECISIONS, default="fp32",
+                        help="of weights and activations; fp16 is for TensorRT (default: %(default)s)")  # fmt: skip
     _add_rooms(export)
     export.set_defaults(run=_export)
 
@@ -143,9 +146,12 @@ def _export(options: argparse.Namespace) -> None:
     card = export(
         load_checkpoint(options.checkpoint),
         options.out,
-        ExportOptions(options.rooms, options.seed, options.images, command),
+        ExportOptions(options.rooms, options.seed, options.images, options.precision, command),
     )
     _print_figures(card.metrics)
+    for key, agreement in card.provenance.items():
+        if key.startswith("fp16."):
+            print(f"{key}: {agreement}")
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {', '.join(card.tasks)}")
 
 

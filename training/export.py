@@ -13,17 +13,19 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
+from avtar_ros.agreement import Comparison, describe
 from avtar_ros.engines import INPUT, Engine, open_engine
 from avtar_ros.model_card import CARD_KEY, ModelCard
 from avtar_ros.tasks import SEGMENTATION, Maps
 from training.checkpoint import Checkpoint
 from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
-from training.evaluate import evaluate, held_out_rooms, torch_infer
+from training.evaluate import Infer, evaluate, held_out_rooms, torch_infer
 from training.fit import build_model
 from training.models.inference import InferenceModel
 
 OPSET = 18
+SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 EQUAL_IDS = 0.999
 TOLERANCE = 1e-3
 COMPARED_ROOMS = range(3_000_000, 3_000_004)
@@ -31,11 +33,15 @@ COMPARED_ROOMS = range(3_000_000, 3_000_004)
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """`rooms` held-out rooms from `seed` on are measured for the card; `images` are more to compare on."""
+    """`rooms` held-out rooms from `seed` on are measured for the card; `images` are more to compare on.
+
+    `precision` is fp32, or fp16 for weights and activations in half precision.
+    """
 
     rooms: int = 500
     seed: int = 1_000_000
     images: Path | None = None
+    precision: str = "fp32"
     command: str = ""
 
 
@@ -43,22 +49,60 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
     """Write `path`, an ONNX file with its card; gives the card.
 
     Raises TrainingError, and writes nothing, where ONNX Runtime and PyTorch disagree: class ids on more than 0.1 %
-    of the pixels, or anything else by more than 1e-3.
+    of the pixels, or anything else by more than 1e-3. In half precision, which rounds differently everywhere, the
+    averages of `avtar_ros.agreement` are held against the float32 model, also on the rooms, and kept in the card.
     """
-    model = load_model(checkpoint)
+    reference = load_model(checkpoint)
+    model = load_model(checkpoint).half() if options.precision == "fp16" else reference
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         draft = Path(folder) / "model.onnx"
         _write_graph(model, draft)
         card = model.card.replace(provenance=_provenance(checkpoint, options))
         _write_card(draft, card)
         with open_engine(draft) as engine:
-            compare(model, engine, _comparison_images(card, options.images))
-            if options.rooms:
-                figures = evaluate(engine.infer, card, held_out_rooms(options.rooms, options.seed, card))
-                card = card.replace(metrics={key: round(value, 4) for key, value in figures.items()})
+            if model is reference:
+                compare(model, engine, _comparison_images(card, options.images))
+                card = _measured(card, engine.infer, options)
+            else:
+                rounding = Rounding(engine.infer, torch_infer(reference), card)
+                for images in _comparison_images(card, options.images):
+                    rounding.infer(images)
+                card = _measured(card, rounding.infer, options)
+                card = card.replace(provenance=card.provenance | rounding.described())
         _write_card(draft, card)
         draft.replace(path)
     return card
+
+
+def _measured(card: ModelCard, infer: Infer, options: ExportOptions) -> ModelCard:
+    """The card with figures on held-out rooms, where some are asked for."""
+    if not options.rooms:
+        return card
+    figures = evaluate(infer, card, held_out_rooms(options.rooms, options.seed, card))
+    return card.replace(metrics={key: round(value, 4) for key, value in figures.items()})
+
+
+class Rounding:
+    """How far a half-precision engine's maps lie from the float32 model's, on all images that it infers."""
+
+    def __init__(self, infer: Infer, reference: Infer, card: ModelCard) -> None:
+        self._infer, self._reference = infer, reference
+        self._comparison = Comparison(card.tasks)
+
+    def infer(self, images: NDArray[np.uint8]) -> Maps:
+        maps = self._infer(images)
+        self._comparison.add(self._reference(images), maps)
+        return maps
+
+    def described(self) -> dict[str, str]:
+        """For the card, a line a task; raises TrainingError where one is beyond its limit."""
+        agreements = self._comparison.agreements("fp16")
+        if not all(agreement.holds for agreement in agreements.values()):
+            raise TrainingError(
+                f"in half precision the model gives other maps:\n{describe(agreements)}\nNothing was written. "
+                "Export it with --precision fp32; TensorRT can run that, too."
+            )
+        return {f"fp16.{task}": str(agreement) for task, agreement in agreements.items()}
 
 
 def load_model(checkpoint: Checkpoint) -> InferenceModel:
@@ -112,6 +156,12 @@ def _write_graph(model: InferenceModel, path: Path) -> None:
     )
     assert program is not None
     program.save(str(path), external_data=False)
+    graph = onnx.load(str(path))
+    for node in graph.graph.node:  # of what the exporter notes, only which module a node is from is of use to others
+        scopes = [entry for entry in node.metadata_props if entry.key == SCOPES_KEY]
+        del node.metadata_props[:]
+        node.metadata_props.extend(scopes)
+    onnx.save(graph, str(path))
 
 
 def _write_card(path: Path, card: ModelCard) -> None:

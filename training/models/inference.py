@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from training.models.adapter import AdapterCondition
 from training.models.multitask import MultitaskModel
+from training.models.task_scaled_norm import ScaleShift
 from training.task_heads import TASK_HEADS
 
 
@@ -24,7 +26,22 @@ class InferenceModel(nn.Module):
         with torch.no_grad():
             self.conditions = model.conditions(height or model.card.height, width or model.card.width)
 
+    def half(self) -> InferenceModel:
+        """In place: weights and activations in float16 from here on.
+
+        What is outside the network's parts stays in float32: normalising the image, and making maps of raw outputs.
+        """
+        for part in self.model.children():
+            part.half()
+        self.conditions = [[_halved(condition) for condition in stage] for stage in self.conditions]
+        return self
+
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """RGB uint8 (B, H, W, 3) to {task: map (B, H, W[, 3])}."""
         raw = self.model(image, self.conditions)
         return {name: TASK_HEADS[name].to_map(raw[name].float(), self.card) for name in self.card.tasks}
+
+
+def _halved(condition: AdapterCondition) -> AdapterCondition:
+    inner, outer = (ScaleShift(norm.scale.half(), norm.shift.half()) for norm in (condition.inner, condition.outer))
+    return AdapterCondition(condition.attention.half(), inner, outer)

@@ -75,7 +75,8 @@ class MultitaskModel(nn.Module):
             conditions = self.conditions(image.shape[1], image.shape[2])
         tasks = len(self.card.tasks)
         features: list[Tensor] = []
-        grid = (image.float() - self.mean) / self.spread
+        weights = next(self.backbone.parameters()).dtype
+        grid = ((image.float() - self.mean) / self.spread).to(weights)
         stacked = False
         for stage, adapters, stage_conditions in zip(
             self.backbone.stages, self._stage_adapters(), conditions, strict=True
