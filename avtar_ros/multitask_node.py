@@ -184,7 +184,7 @@ class MultitaskNode(LifecycleNode):
 
     def _open_engine(self) -> Engine:
         p = self._settings
-        path = Path(p.model) if p.model else find_resource(DEMO_MODEL)
+        path = Path(p.model).expanduser() if p.model else find_resource(DEMO_MODEL)
         providers = () if p.providers == ("auto",) else p.providers
         return open_engine(path, EngineOptions(threads=p.threads, providers=providers))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rclpy.clock import Clock
 from rclpy.exceptions import NameValidationException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
@@ -89,7 +90,8 @@ class NodeCamera:
             ((topic, message_type),) = self.source.sources
             self._listen(message_type, topic, self._on_image)
         else:
-            self._search = self._node.create_timer(SEARCH_PERIOD_S, self._find_source)
+            # By the system clock: with use_sim_time the node's stands still until someone publishes /clock.
+            self._search = self._node.create_timer(SEARCH_PERIOD_S, self._find_source, clock=Clock())
             self._find_source()
 
     def unsubscribe(self) -> None:

@@ -22,12 +22,6 @@ Play = Callable[..., RosProcess]
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
-    with Client() as client:
-        yield client
-
-
-@pytest.fixture
 def play(tmp_path: Path) -> Iterator[Play]:
     """Starts a camera source that waits for its subscriber and ends with the test."""
     started: list[RosProcess] = []
