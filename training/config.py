@@ -96,6 +96,8 @@ class PhaseConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     clip_norm: Rate = 1.0
     evaluate_every: Positive = 500
+    loss_weights: dict[str, Rate] = {}
+    """Instead of the run's, for the tasks named."""
     bfloat16: bool = True
 
 
@@ -121,7 +123,8 @@ class RunConfig(_Section):
 
     @model_validator(mode="after")
     def _known_tasks(self) -> RunConfig:
-        for key, names in (("tasks", self.tasks), ("loss_weights", tuple(self.loss_weights))):
+        weighted = {name for weights in (self, *self.phases) for name in weights.loss_weights}
+        for key, names in (("tasks", self.tasks), ("loss_weights", sorted(weighted))):
             if unknown := [name for name in names if name not in TASKS]:
                 raise ValueError(f"`{key}` names unknown tasks {unknown}; known: {', '.join(TASKS)}")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):

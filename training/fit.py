@@ -49,15 +49,19 @@ def fit(config: RunConfig, folder: Path) -> Path:
 
 
 def check_buildable(config: RunConfig) -> None:
-    """Raises TrainingError for what only the backbone can tell, before hours go into rooms and phases."""
+    """Raises TrainingError for what only the network can tell, before hours go into rooms and phases."""
     model = build_model(config, "adapters", new_card(config))
+    stride = model.backbone.stages[0].stride
     for phase in config.phases:
-        unit = model.backbone.stages[0].stride * phase.downscale
-        if config.data.width % unit or config.data.height % unit:
-            raise TrainingError(
-                f"data: in phase {phase.name!r}, width and height must be multiples of {unit} (the stride of the "
-                f"backbone's first stage, times downscale); they are {config.data.width} and {config.data.height}."
-            )
+        width, height = config.data.width // phase.downscale, config.data.height // phase.downscale
+        where = f"data: images of {width}x{height}, as in phase {phase.name!r},"
+        if width % stride or height % stride:
+            raise TrainingError(f"{where} do not fit the backbone: sides must be multiples of {stride} pixels.")
+        try:
+            with torch.no_grad():
+                model(torch.zeros(1, height, width, 3, dtype=torch.uint8))
+        except RuntimeError as error:
+            raise TrainingError(f"{where} are too small for the backbone: {error}") from error
 
 
 def new_card(config: RunConfig) -> ModelCard:
@@ -158,11 +162,12 @@ class PhaseRun:
         return {name: loss.item() for name, loss in losses.items()}
 
     def _losses(self, raw: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        weights = self.config.loss_weights | self.phase.loss_weights
         targets = dict(batch.maps)
         if self.card.depth is not None:  # as the card's camera would see it
             targets[DEPTH.name] = targets[DEPTH.name] * (self.card.depth.focal_px / batch.focal)[:, None, None]
         return {
-            name: self.config.loss_weights.get(name, 1.0) * TASK_HEADS[name].loss(raw[name].float(), targets[name])
+            name: weights.get(name, 1.0) * TASK_HEADS[name].loss(raw[name].float(), targets[name])
             for name in self.card.tasks
         }
 
