@@ -108,7 +108,8 @@ def _demo(options: argparse.Namespace, command: str) -> int:
         with open_bag(options.out / "output.mcap") as output:
             judge_recording(recording, camera, output, judge)
         interrupted = ["Interrupted before the end."] if recording.interrupted else []
-        notes = [*describe_faults(camera), *judge.problems, *interrupted]
+        broken = [bag.broken] if bag.broken else []
+        notes = [*describe_faults(camera), *broken, *judge.problems, *interrupted]
     frames_in, frames_out = len(recording.published), len(judge.times)
     run = Run(
         kind="Demo",
@@ -122,7 +123,7 @@ def _demo(options: argparse.Namespace, command: str) -> int:
             "Command": command,
             "Bag": str(path),
             "Camera": camera.topic,
-            **describe_truth(camera, None),
+            **describe_truth([camera], None),
             "Model": str(model),
             "Engine": description,
             "Maps": f"{card.width} × {card.height}, the model's own size",

@@ -56,8 +56,13 @@ class Bag(AbstractContextManager["Bag"]):
     """What is damaged and where, once reading has come upon it."""
 
     @abstractmethod
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """The messages of these topics, in the order recorded. At damage it ends and sets `broken`."""
+    def messages(
+        self, topics: Collection[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        """The messages of these topics, in the order recorded. At damage it ends and sets `broken`.
+
+        Only those recorded at or after `start_ns` and before `stop_ns`, where given.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -115,14 +120,16 @@ class IndexedBag(Bag):
             raise BagError(f"{path}: the bag is empty. Record again, with the camera running.")
         self.start_ns, self.end_ns = self._reader.start_time, self._reader.end_time
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[BagMessage]:
         connections = [connection for connection in self._reader.connections if connection.topic in topics]
         if not connections:  # rosbags would take none for all
             return
         log_ns = self.start_ns
         # Here too, an error of any type is where the bag breaks.
         try:
-            for connection, log_ns, raw in self._reader.messages(connections):
+            for connection, log_ns, raw in self._reader.messages(connections, start_ns, stop_ns):
                 message = self._reader.deserialize(plain(raw), connection.msgtype)
                 yield BagMessage(connection.topic, log_ns, message)
         except Exception as error:  # noqa: BLE001

@@ -9,7 +9,7 @@ its name when it is complete.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from mcap.writer import CompressionType, Writer
 from numpy.typing import NDArray
+from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_typestore
 
 from avtar_ros.images import to_message_fields
@@ -27,7 +28,10 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 
 class BagWriter(AbstractContextManager["BagWriter"]):
-    """A bag being written. After an error within the `with`, what was written is kept, complete, as well."""
+    """A bag being written. After an error within the `with`, what was written is kept, complete, as well.
+
+    Only where the file itself fails, by OSError, it does not take its name.
+    """
 
     def __init__(self, path: Path) -> None:
         """Begin the bag that will be at `path`, whose folder must exist; raises OSError."""
@@ -40,13 +44,18 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
 
+    def declare(self, topic: str, msgtype: str) -> None:
+        """Say in advance that there is a topic; a topic keeps the type it first had."""
+        if topic in self._channels:
+            return
+        if msgtype not in self._schemas:
+            definition, _ = self._types.generate_msgdef(msgtype, ros_version=2)
+            self._schemas[msgtype] = self._writer.register_schema(msgtype, "ros2msg", definition.encode())
+        self._channels[topic] = self._writer.register_channel(topic, "cdr", self._schemas[msgtype])
+
     def write(self, topic: str, log_ns: int, msgtype: str, cdr: bytes | memoryview) -> None:
         """Write a serialised message; a topic keeps the type it first had."""
-        if topic not in self._channels:
-            if msgtype not in self._schemas:
-                definition, _ = self._types.generate_msgdef(msgtype, ros_version=2)
-                self._schemas[msgtype] = self._writer.register_schema(msgtype, "ros2msg", definition.encode())
-            self._channels[topic] = self._writer.register_channel(topic, "cdr", self._schemas[msgtype])
+        self.declare(topic, msgtype)
         self._writer.add_message(self._channels[topic], log_ns, bytes(cdr), log_ns)
 
     def write_image(
@@ -94,6 +103,19 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         )
         self._write(topic, stamp_ns, CAMERA_INFO, message)
 
+    def write_message(self, topic: str, log_ns: int, msgtype: str, message: Any) -> None:
+        """Write a message that came out of a bag, of ROS 2 or of ROS 1, as ROS 2's type of that name."""
+        self._write(topic, log_ns, msgtype, self._of_ros2(message, msgtype))
+
+    def _of_ros2(self, message: Any, msgtype: str) -> Any:
+        """The message with the fields that its type has in ROS 2; ROS 1 has more, and some in upper case."""
+        fields = self._types.get_msgdef(msgtype).fields
+        values = {}
+        for name, (kind, detail) in fields:
+            value = getattr(message, name, getattr(message, name.upper(), None))
+            values[name] = self._of_ros2(value, str(detail)) if kind == Nodetype.NAME else value
+        return self._message(msgtype)(**values)
+
     def _write(self, topic: str, stamp_ns: int, msgtype: str, message: object) -> None:
         self.write(topic, stamp_ns, msgtype, self._types.serialize_cdr(message, msgtype))
 
@@ -105,9 +127,25 @@ class BagWriter(AbstractContextManager["BagWriter"]):
     def _message(self, msgtype: str) -> Any:
         return self._types.types[msgtype]
 
+    def add_metadata(self, name: str, values: dict[str, str]) -> None:
+        """Put a named record of texts into the file."""
+        self._writer.add_metadata(name, values)
+
+    def close(self) -> None:
+        """Complete the bag, which then takes its name."""
+        with self._file:
+            self._writer.finish()
+        self._partial.replace(self.path)
+
+    def abandon(self) -> None:
+        """Let go of a bag whose file cannot be written; what got into it stays under the name for unfinished ones."""
+        with suppress(OSError):
+            self._file.close()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._file:
-            self._writer.finish()  # type: ignore[no-untyped-call]
-        self._partial.replace(self.path)
+        if isinstance(error, OSError):
+            self.abandon()
+        else:
+            self.close()

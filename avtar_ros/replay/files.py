@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from avtar_ros.errors import AvtarError
@@ -16,14 +18,21 @@ def make_folder(path: Path) -> None:
         raise AvtarError(f"{path}: cannot be made a folder for the output ({error.strerror}).") from error
 
 
+@contextmanager
+def partial_path(path: Path) -> Iterator[Path]:
+    """Where to write the file `path` until the end of the `with`; then it takes its name, unless there was an error."""
+    partial = path.with_name(path.name + ".partial")
+    yield partial
+    partial.replace(path)
+
+
 def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with partial_path(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_json(path: Path, values: dict[str, float]) -> None:

@@ -1,7 +1,8 @@
-"""A camera's frames out of a bag, each with the ground truth recorded at the same time."""
+"""Cameras' frames out of a bag, each with the ground truth recorded at the same time."""
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from avtar_ros.frame_sources import CameraModel
 from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.perception import Frame
-from avtar_ros.replay.bag_reader import Bag
+from avtar_ros.replay.bag_reader import Bag, BagError
 from avtar_ros.replay.ground_truth import decode_map
 from avtar_ros.replay.topics import find_camera, find_camera_info, find_truth
 from avtar_ros.tasks import Maps
@@ -22,14 +23,42 @@ T = TypeVar("T")
 MAX_TOLERANCE_NS = 50_000_000
 WAIT = 10
 """Frames that may wait for their ground truth to come; more would be memory for nothing."""
+INFO = "camera_info"
+"""What CameraInfo is called among the messages that belong to a frame."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames of a bag: every `every`-th of those recorded from `start_s` after its start, for `duration_s`."""
+
+    every: int = 1
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+    def window_ns(self, bag: Bag) -> tuple[int, int]:
+        """From when and before when on the bag's clock; raises BagError where that is after its end."""
+        start_ns = bag.start_ns + round(self.start_s * 1e9)
+        if start_ns > bag.end_ns:
+            raise BagError(
+                f"{bag.path}: is {(bag.end_ns - bag.start_ns) / 1e9:.1f} s long, so nothing is left from "
+                f"{self.start_s:g} s on. Start earlier."
+            )
+        if self.duration_s is None:
+            return start_ns, bag.end_ns + 1
+        return start_ns, min(start_ns + round(self.duration_s * 1e9), bag.end_ns + 1)
 
 
 @dataclass(frozen=True)
 class RecordedFrame:
-    """A frame, and the maps known to be true for it, each at its own size."""
+    """A frame, the topic it came on, and the maps known to be true for it, each at its own size.
+
+    `messages` are those it was made of, with their topics, where the camera was told to keep them.
+    """
 
     frame: Frame
     truth: Maps
+    topic: str = ""
+    messages: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass
@@ -37,7 +66,7 @@ class RecordedCamera:
     """One camera of a bag with its ground truth.
 
     `tolerance_ns` is how far apart the stamps of an image and its truth may be. `faults` has, for each topic
-    with messages that could not be decoded, what was wrong with each.
+    with messages that could not be decoded, what was wrong with each. `keep_messages` makes frames bring theirs.
     """
 
     bag: Bag
@@ -45,6 +74,8 @@ class RecordedCamera:
     truth_topics: Mapping[str, str]
     model: CameraModel | None
     tolerance_ns: int
+    info_topic: str | None = None
+    keep_messages: bool = False
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -56,7 +87,7 @@ class RecordedCamera:
         model = next((CameraModel.of_message(info) for _, _, info in infos), None)
         interval_ns = (bag.end_ns - bag.start_ns) // max(1, bag.topics[camera].count)
         tolerance_ns = min(interval_ns // 2, MAX_TOLERANCE_NS)
-        return cls(bag, camera, find_truth(bag, tasks), model, tolerance_ns)
+        return cls(bag, camera, find_truth(bag, tasks), model, tolerance_ns, info_topic)
 
     def focal_px(self, width: int) -> float | None:
         """fx in pixels of an image `width` wide; None where the bag does not say."""
@@ -64,27 +95,49 @@ class RecordedCamera:
             return None
         return self.model.k[0] * width / (self.model.width or width)
 
-    def frames(self, every: int = 1) -> Iterator[RecordedFrame]:
-        """Every `every`-th frame, in the order recorded. Those that cannot be decoded are noted and left out."""
-        messages = match_truth(self._stamped_messages(every), self.truth_topics, self.tolerance_ns)
-        for stamp_ns, message, truth_messages in messages:
+    @property
+    def passed_topics(self) -> list[str]:
+        """The topics of a frame's messages."""
+        return [self.topic, *self._companions.values()]
+
+    def frames(
+        self, every: int = 1, window_ns: tuple[int | None, int | None] = (None, None)
+    ) -> Iterator[RecordedFrame]:
+        """Every `every`-th frame, in the order recorded. Those that cannot be decoded are noted and left out.
+
+        `window_ns` is the time from which and before which they were recorded.
+        """
+        companions = self._companions if self.keep_messages else self.truth_topics
+        for stamp_ns, message, others in match_truth(
+            self._stamped_messages(every, window_ns, companions), companions, self.tolerance_ns
+        ):
             image = self._decoded(self.topic, to_rgb, message)
             if image is None:
                 continue
             frame = Frame(image, stamp_ns, message.header.frame_id, self.focal_px(image.shape[1]))
             truth = {
-                task: self._decoded(self.truth_topics[task], partial(decode_map, task), truth_message)
-                for task, truth_message in truth_messages.items()
+                task: self._decoded(topic, partial(decode_map, task), others[task])
+                for task, topic in self.truth_topics.items()
+                if task in others
             }
-            yield RecordedFrame(frame, {task: known for task, known in truth.items() if known is not None})
+            known = {task: task_map for task, task_map in truth.items() if task_map is not None}
+            kept = [(self.topic, message), *((companions[name], other) for name, other in others.items())]
+            yield RecordedFrame(frame, known, self.topic, tuple(kept) if self.keep_messages else ())
 
-    def _stamped_messages(self, every: int) -> Iterator[tuple[str | None, int, Any]]:
-        """(task, or None for the camera; stamp; message) in the order recorded."""
-        tasks = {topic: task for task, topic in self.truth_topics.items()}
+    @property
+    def _companions(self) -> dict[str, str]:
+        """What belongs to a frame beside its image: {task, or INFO: topic}."""
+        return {**self.truth_topics, **({INFO: self.info_topic} if self.info_topic else {})}
+
+    def _stamped_messages(
+        self, every: int, window_ns: tuple[int | None, int | None], companions: Mapping[str, str]
+    ) -> Iterator[tuple[str | None, int, Any]]:
+        """(name of the companion, or None for the camera; stamp; message) in the order recorded."""
+        names = {topic: name for name, topic in companions.items()}
         count = itertools.count()
-        for topic, log_ns, message in self.bag.messages([self.topic, *tasks]):
+        for topic, log_ns, message in self.bag.messages([self.topic, *names], *window_ns):
             if topic != self.topic or next(count) % every == 0:
-                yield tasks.get(topic), stamp_ns(message, log_ns), message
+                yield names.get(topic), stamp_ns(message, log_ns), message
 
     def _decoded(self, topic: str, decode: Callable[[Any], T], message: Any) -> T | None:
         """What `decode` makes of a message; None where that fails, which is noted."""
@@ -93,6 +146,12 @@ class RecordedCamera:
         except ImageError as error:
             self.faults.setdefault(topic, []).append(str(error))
             return None
+
+
+def frames_of(cameras: Sequence[RecordedCamera], selection: Selection) -> Iterator[RecordedFrame]:
+    """The frames selected of all cameras, in the order of their stamps."""
+    frames = [camera.frames(selection.every, selection.window_ns(camera.bag)) for camera in cameras]
+    return heapq.merge(*frames, key=lambda r: r.frame.stamp_ns)
 
 
 def stamp_ns(message: Any, log_ns: int) -> int:

@@ -1,58 +1,72 @@
-"""Running a model over a recorded camera: read, infer, then write and judge, each stage ahead of the next."""
+"""Running a model over recorded cameras: reading, inference, finishing, writing and judging overlap."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from avtar_ros.perception import Perception
-from avtar_ros.replay.bag_writer import BagWriter
 from avtar_ros.replay.judge import Judge
+from avtar_ros.replay.parts import PartedOutput
+from avtar_ros.replay.perceived import PerceivedFrame
 from avtar_ros.replay.prefetch import prefetch
-from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame
-from avtar_ros.tasks import TASKS, Maps
-
-
-@dataclass(frozen=True)
-class PerceivedFrame:
-    """A recorded frame with its maps and how long they took, from the decoded image on."""
-
-    recorded: RecordedFrame
-    maps: Maps
-    latency_ns: int
+from avtar_ros.replay.recorded_frames import RecordedFrame
+from avtar_ros.tasks import Maps
 
 
 def replay(
-    camera: RecordedCamera, perception: Perception, output: BagWriter, judge: Judge, every: int = 1
+    frames: Generator[RecordedFrame, None, None], perception: Perception, output: PartedOutput, judge: Judge
 ) -> Iterator[PerceivedFrame]:
-    """Perceive every `every`-th frame, write its maps under the original stamp, judge them, and yield it.
+    """Perceive frames, write their maps under the original stamps, judge them, and yield them.
 
-    Raises EngineError; what was done before stays written and judged.
+    Of frames that `output` has from an earlier run, the maps are taken from there. Raises EngineError and
+    OSError; what was done before stays written.
     """
-    for perceived in prefetch(perceive(perception, prefetch(_frames(camera, every)))):
-        frame = perceived.recorded.frame
-        for task, task_map in perceived.maps.items():
-            topic = map_topic(camera.topic, task)
-            output.write_image(topic, frame.stamp_ns, frame.frame_id, task_map, TASKS[task].encoding)
-        judge.add(frame, perceived.maps, perceived.recorded.truth, perceived.latency_ns)
+    recorded = prefetch(frames)
+    for perceived in output.recall(itertools.islice(recorded, output.frames)):
+        _judge(judge, perceived)
         yield perceived
+    with ThreadPoolExecutor(1) as writer:
+        for perceived in prefetch(perceive(perception, recorded), depth=2):
+            writing = writer.submit(output.write, perceived)
+            try:
+                _judge(judge, perceived)
+            finally:
+                writing.result()
+            yield perceived
 
 
 def perceive(
     perception: Perception, frames: Iterable[RecordedFrame]
 ) -> Generator[PerceivedFrame, None, None]:
+    """The maps of each frame. While one frame's are scaled back to its size, the engine is at the next."""
+    for inferred in prefetch(_infer(perception, frames), depth=2):
+        begin_ns = time.perf_counter_ns()
+        maps = perception.finish(inferred.recorded.frame, inferred.outputs)
+        latency_ns = inferred.latency_ns + time.perf_counter_ns() - begin_ns
+        yield PerceivedFrame(inferred.recorded, maps, latency_ns)
+
+
+@dataclass(frozen=True)
+class _InferredFrame:
+    """A frame with what the engine gave for it, and how long scaling the image and inference took."""
+
+    recorded: RecordedFrame
+    outputs: Maps
+    latency_ns: int
+
+
+def _infer(perception: Perception, frames: Iterable[RecordedFrame]) -> Generator[_InferredFrame, None, None]:
     for recorded in frames:
         begin_ns = time.perf_counter_ns()
-        (maps,) = perception([recorded.frame])
-        yield PerceivedFrame(recorded, maps, time.perf_counter_ns() - begin_ns)
+        outputs = perception.engine.infer(perception.prepare([recorded.frame]))
+        latency_ns = time.perf_counter_ns() - begin_ns
+        yield _InferredFrame(recorded, {task: outputs[task][0] for task in perception.tasks}, latency_ns)
 
 
-def map_topic(camera_topic: str, task: str) -> str:
-    """Where a camera's maps go: /camera/color/image_raw/compressed to /camera/color/depth/image."""
-    namespace = camera_topic.removesuffix("/compressed").rpartition("/")[0]
-    return f"{namespace}/{task}/image"
-
-
-def _frames(camera: RecordedCamera, every: int) -> Generator[RecordedFrame, None, None]:
-    yield from camera.frames(every)
+def _judge(judge: Judge, perceived: PerceivedFrame) -> None:
+    recorded = perceived.recorded
+    judge.add(recorded.frame, perceived.maps, recorded.truth, perceived.latency_ns)

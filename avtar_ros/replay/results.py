@@ -22,8 +22,8 @@ from avtar_ros.replay.report import Report, latency_figures
 class Run:
     """A run that has been judged.
 
-    `counts` are whole numbers of frames by name; `seconds` is how long it took, to give frames per second;
-    `provenance` is how to make the same again.
+    `counts` are whole numbers of frames by name; `seconds` is how long `inferred` of them took (None: all), to
+    give frames per second; `provenance` is how to make the same again.
     """
 
     kind: str
@@ -34,11 +34,13 @@ class Run:
     latency_title: str
     notes: Sequence[str]
     provenance: dict[str, str]
+    inferred: int | None = None
 
     @property
     def figures(self) -> dict[str, float]:
         """The metrics there is truth for, then counts, frames per second and latency."""
-        fps = {"fps": len(self.judge.times) / self.seconds} if self.judge.times else {}
+        inferred = len(self.judge.times) if self.inferred is None else self.inferred
+        fps = {"fps": inferred / self.seconds} if inferred else {}
         return {
             **self.judge.metrics.compute(), **self.counts, **fps, **latency_figures(self.judge.times),
         }
@@ -76,6 +78,7 @@ def _summary(figures: dict[str, float], counts: dict[str, int]) -> dict[str, str
     rows = {name.replace("_", " ").capitalize(): str(count) for name, count in counts.items()}
     if "fps" in figures:
         rows["Frames per second"] = f"{figures['fps']:.1f}"
+    if "latency_ms.p50" in figures:
         rows |= {f"Latency p{p}": f"{figures[f'latency_ms.p{p}']:.1f} ms" for p in (50, 99)}
     return rows
 
@@ -88,20 +91,22 @@ def _picture(frame: ShownFrame, card: ModelCard) -> bytes:
     return png.tobytes()
 
 
-def describe_truth(camera: RecordedCamera, max_depth_m: float | None) -> dict[str, str]:
+def describe_truth(cameras: Sequence[RecordedCamera], max_depth_m: float | None) -> dict[str, str]:
     """What the maps are compared with, for the report's provenance."""
-    if not camera.truth_topics:
+    known = [camera for camera in cameras if camera.truth_topics]
+    if not known:
         return {}
-    topics = ", ".join(f"{task}: {topic}" for task, topic in camera.truth_topics.items())
+    topics = {f"{task}: {topic}" for camera in known for task, topic in camera.truth_topics.items()}
     cap = "all distances" if max_depth_m is None else f"true depth up to {max_depth_m:g} m"
+    tolerance_ns = max(camera.tolerance_ns for camera in known)
     return {
-        "Ground truth": topics,
-        "Compared": f"stamps at most {camera.tolerance_ns / 1e6:.1f} ms apart, {cap}",
+        "Ground truth": ", ".join(sorted(topics)),
+        "Compared": f"stamps at most {tolerance_ns / 1e6:.1f} ms apart, {cap}",
     }
 
 
 def describe_faults(camera: RecordedCamera) -> list[str]:
-    """What was wrong with the bag, a sentence each, for the report's notes."""
+    """What was wrong with a camera's messages, a sentence each, for the report's notes."""
     faults = [
         f"{len(reasons)} messages of {topic} could not be decoded. The first: {reasons[0]}"
         for topic, reasons in camera.faults.items()
@@ -111,4 +116,4 @@ def describe_faults(camera: RecordedCamera) -> list[str]:
             f"There is no CameraInfo for {camera.topic}: depth is right only for a camera with the focal length "
             "that the model was trained for."
         )
-    return faults + ([camera.bag.broken] if camera.bag.broken else [])
+    return faults

@@ -26,7 +26,7 @@ def find_camera(bag: Bag, topic: str | None = None) -> str:
             raise BagError(f"{bag.path}: {topic} holds no images. Topics there are:\n{bag.describe_topics()}")
         return topic
     for name in sorted(_image_topics(bag), key=_unlikeliness):
-        if not any(word in name.lower() for word in _NOT_A_CAMERA) and _is_color(_first(bag, name)):
+        if may_be_camera(name, _first(bag, name)):
             return name
     raise BagError(
         f"{bag.path}: no topic with colour images found. Name one, or record again with the camera running. "
@@ -54,7 +54,7 @@ def find_truth(bag: Bag, tasks: Sequence[str]) -> dict[str, str]:
         if named := [name for name in images if parts <= set(name.split("/"))]:
             found[task] = named[0]
     if DEPTH.name in tasks and DEPTH.name not in found:
-        cameras = [name for name in images if "depth" in name.lower() and _is_depth(_first(bag, name))]
+        cameras = [name for name in images if "depth" in name.lower() and is_depth(_first(bag, name))]
         if cameras:
             found[DEPTH.name] = min(cameras, key=lambda name: "align" not in name and "regist" not in name)
     return found
@@ -74,14 +74,17 @@ def _first(bag: Bag, topic: str) -> Any | None:
     return next((message for _, _, message in bag.messages([topic])), None)
 
 
-def _is_color(message: Any | None) -> bool:
+def may_be_camera(name: str, message: Any | None) -> bool:
+    """Whether a topic is a colour camera's, by its name and a message of it."""
     try:
-        return message is not None and to_rgb(message).size > 0
+        named_otherwise = any(word in name.lower() for word in _NOT_A_CAMERA)
+        return not named_otherwise and message is not None and to_rgb(message).size > 0
     except ImageError:
         return False
 
 
-def _is_depth(message: Any | None) -> bool:
+def is_depth(message: Any | None) -> bool:
+    """Whether a message holds a depth image."""
     if message is None:
         return False
     if is_compressed(message):

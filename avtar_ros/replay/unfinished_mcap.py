@@ -32,9 +32,13 @@ class UnfinishedMcap(Bag):
         if not self.topics:
             raise unreadable
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        start_ns = self.start_ns if start_ns is None else start_ns
+        stop_ns = self.end_ns + 1 if stop_ns is None else stop_ns
         for channel, message in self._records():
-            if channel.topic in topics:
+            if channel.topic in topics and start_ns <= message.log_time < stop_ns:
                 content = self._typestore.deserialize_cdr(plain(message.data), self._types[channel.topic])
                 yield BagMessage(channel.topic, message.log_time, content)
 

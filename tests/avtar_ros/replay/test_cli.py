@@ -17,10 +17,11 @@ from avtar_ros.replay.bag_reader import open_bag
 from avtar_ros.replay.bag_writer import BagWriter
 from avtar_ros.replay.cli import main
 from avtar_ros.replay.ground_truth import CAMERA_TOPIC, decode_map
+from avtar_ros.replay.perceived import map_topic
 from avtar_ros.replay.recorded_frames import RecordedCamera
-from avtar_ros.replay.replaying import map_topic
+from avtar_ros.replay.replay_command import PARTS
 from avtar_ros.tasks import TASKS
-from tests.tiny_bags import START_NS, stamps, write_ros1_bag, write_ros2_bag, write_truth_bag
+from tests.tiny_bags import START_NS, image, stamps, write_ros1_bag, write_ros2_bag, write_truth_bag
 from tests.tiny_models import CLASSES, write_tiny_model
 
 
@@ -38,6 +39,13 @@ def run(bag: Path, model: Path, out: Path, *more: str) -> int:
 def figures(out: Path) -> dict[str, float]:
     loaded: dict[str, float] = json.loads((out / "metrics.json").read_text())
     return loaded
+
+
+def contents(out: Path) -> tuple[dict[str, float], list[str]]:
+    """The figures that do not depend on the clock, and every message."""
+    steady = {key: value for key, value in figures(out).items() if not key.startswith(("fps", "latency"))}
+    with open_bag(out / "output.mcap") as output:
+        return steady, [f"{m.topic} {m.log_ns} {bytes(m.message.data)!r}" for m in output.messages(list(output.topics))]
 
 
 def test_it_writes_the_maps_a_live_node_would_give_under_the_original_stamps(tmp_path: Path, model: Path) -> None:
@@ -96,6 +104,74 @@ def test_every_nth_frame_and_the_depth_cap(tmp_path: Path, model: Path) -> None:
     assert figures(tmp_path / "near")["frames"] == 3
     assert figures(tmp_path / "near")["depth.rmse_m"] != figures(tmp_path / "all")["depth.rmse_m"]
     assert "true depth up to 2.5 m" in (tmp_path / "near/report.html").read_text()
+
+
+def test_a_stretch_of_the_bag_is_taken(tmp_path: Path, model: Path, capsys) -> None:
+    bag = write_truth_bag(tmp_path / "rooms.mcap", frames=30)
+    assert run(bag, model, tmp_path / "out", "--start", "0.2", "--duration", "0.5", "--every", "2") == 0
+    with open_bag(tmp_path / "out/output.mcap") as output:
+        taken = [m.log_ns for m in output.messages([map_topic(CAMERA_TOPIC, "depth")])]
+    assert taken == [stamp for stamp in stamps(30) if 0.2 <= (stamp - START_NS) / 1e9 < 0.7][::2]
+    assert "nothing is left from 5 s on" in fails(
+        capsys, bag, "--model", model, "--out", tmp_path / "late", "--start", "5"
+    )
+
+
+def test_tasks_and_the_size_of_maps_are_chosen(tmp_path: Path, capsys) -> None:
+    write_tiny_model(tmp_path / "small.onnx", width=32, height=24)
+    bag = write_truth_bag(tmp_path / "rooms.mcap", frames=2)
+    arguments = "--tasks", "edges,depth", "--map-size", "model"
+    assert run(bag, tmp_path / "small.onnx", tmp_path / "out", *arguments) == 0
+    with open_bag(tmp_path / "out/output.mcap") as output:
+        assert output.topics.keys() == {"/camera/edges/image", "/camera/depth/image"}
+        assert {(m.message.width, m.message.height) for m in output.messages(list(output.topics))} == {(32, 24)}
+    assert {key.split(".")[0] for key in figures(tmp_path / "out") if key in FIGURES} == {"edges", "depth"}
+    write_tiny_model(tmp_path / "edges.onnx", tasks=["edges"])
+    assert "has no task depth" in fails(
+        capsys, bag, "--model", tmp_path / "edges.onnx", "--out", tmp_path / "out", "--tasks", "depth"
+    )
+
+
+def test_input_topics_pass_through_unchanged(tmp_path: Path, model: Path) -> None:
+    bag = write_truth_bag(tmp_path / "rooms.mcap", frames=6)
+    assert run(bag, model, tmp_path / "out", "--passthrough", "--every", "2") == 0
+    with open_bag(bag) as recording, open_bag(tmp_path / "out/output.mcap") as output:
+        assert output.topics.keys() == recording.topics.keys() | {map_topic(CAMERA_TOPIC, task) for task in TASKS}
+        for topic in recording.topics:
+            before = [(m.log_ns, str(m.message)) for m in recording.messages([topic])]
+            assert [(m.log_ns, str(m.message)) for m in output.messages([topic])] == before[::2]
+
+
+def test_ros_1_topics_pass_through_as_ros_2(tmp_path: Path, model: Path) -> None:
+    assert run(write_ros1_bag(tmp_path / "x.bag"), model, tmp_path / "out", "--passthrough") == 0
+    with open_bag(tmp_path / "x.bag") as recording, open_bag(tmp_path / "out/output.mcap") as output:
+        for topic in ("/camera/color/image_raw", "/camera/depth/image_raw"):
+            pixels = [bytes(m.message.data) for m in recording.messages([topic])]
+            assert [bytes(m.message.data) for m in output.messages([topic])] == pixels
+
+
+def test_several_cameras_are_replayed_at_once(tmp_path: Path, model: Path) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(stamps(4)):
+            for camera in ("left", "right"):
+                bag.write_image(f"/{camera}/image", stamp, camera, image(i + 10 * (camera == "left")), "rgb8")
+    cameras = "--topic", "/left/image", "--topic", "/right/image"
+    assert run(tmp_path / "x.mcap", model, tmp_path / "both", *cameras) == 0
+    assert figures(tmp_path / "both")["frames"] == 8
+    for camera in ("left", "right"):
+        assert run(tmp_path / "x.mcap", model, tmp_path / camera, "--topic", f"/{camera}/image") == 0
+        with open_bag(tmp_path / camera / "output.mcap") as alone, open_bag(tmp_path / "both/output.mcap") as both:
+            assert len(alone.topics) == 4
+            for topic in alone.topics:
+                assert [str(m) for m in both.messages([topic])] == [str(m) for m in alone.messages([topic])]
+
+
+def test_cameras_whose_maps_would_mix_are_refused(tmp_path: Path, model: Path, capsys) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for name in ("one", "two"):
+            bag.write_image(f"/camera/{name}", START_NS, "optical", image(0), "rgb8")
+    arguments = "--topic", "/camera/one", "--topic", "/camera/two", "--out", tmp_path / "out"
+    assert "/camera/segmentation/image" in fails(capsys, tmp_path / "x.mcap", "--model", model, *arguments)
 
 
 def test_a_second_run_replaces_the_first_and_leaves_nothing_else(tmp_path: Path, model: Path) -> None:
@@ -192,6 +268,12 @@ def test_interrupted_it_keeps_what_is_done(tmp_path: Path, model: Path, monkeypa
     with open_bag(tmp_path / "out/output.mcap") as output:
         assert output.topics["/camera/depth/image"].count == 3
 
+    monkeypatch.undo()
+    assert run(tmp_path / "x.mcap", model, tmp_path / "out") == 0
+    assert run(tmp_path / "x.mcap", model, tmp_path / "whole") == 0
+    assert not (tmp_path / "out" / PARTS).exists()
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
 
 def test_images_that_are_all_damaged(tmp_path: Path, model: Path, capsys) -> None:
     with BagWriter(tmp_path / "x.mcap") as bag:
@@ -203,7 +285,10 @@ def test_images_that_are_all_damaged(tmp_path: Path, model: Path, capsys) -> Non
     assert "3 messages of /camera/image/compressed could not be decoded" in error
 
 
-@pytest.mark.parametrize("arguments", [[], ["x.mcap"], ["x.mcap", "--out", "y", "--every", "0"]])
+@pytest.mark.parametrize("arguments", [
+    [], ["x.mcap"], ["x.mcap", "--out", "y", "--every", "0"], ["x.mcap", "--out", "y", "--start", "-1"],
+    ["x.mcap", "--out", "y", "--tasks", "flow"], ["x.mcap", "--out", "y", "--map-size", "large"], ["info"],
+])
 def test_wrong_usage_is_answered_with_the_usage(arguments: list[str], capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

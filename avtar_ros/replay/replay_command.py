@@ -1,0 +1,224 @@
+"""avtar-replay BAG --out DIR: run a model over a bag."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from tqdm import tqdm
+
+from avtar_ros import __version__
+from avtar_ros.engines import Engine, EngineOptions, open_engine
+from avtar_ros.perception import MapSize, Perception
+from avtar_ros.replay.bag_reader import Bag, BagError, open_bag
+from avtar_ros.replay.files import make_folder
+from avtar_ros.replay.judge import Judge
+from avtar_ros.replay.parts import PartedOutput
+from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
+from avtar_ros.replay.replaying import replay
+from avtar_ros.replay.results import Run, describe_faults, describe_truth
+from avtar_ros.resources import DEMO_MODEL, find_resource
+from avtar_ros.tasks import TASKS
+
+DESCRIPTION = (
+    "Run a model over a bag (ROS 1, SQLite or MCAP). Writes the maps to OUT/output.mcap, and how\n"
+    "good and how fast they were to OUT/report.html and OUT/metrics.json. Interrupted, it continues\n"
+    "where it was when the same command is given again."
+)
+INTERRUPTED = 130
+PARTS = "output.parts"
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What to replay and how; see the command line's help."""
+
+    bag: Path
+    out: Path
+    model: Path
+    topics: tuple[str, ...] = ()
+    selection: Selection = field(default_factory=Selection)
+    tasks: tuple[str, ...] | None = None
+    map_size: MapSize = "camera"
+    passthrough: bool = False
+    threads: int = 0
+    max_depth_m: float | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", type=Path, help="a bag's folder, or a .mcap, .db3 or .bag file")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    add_run_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say how to replay, whatever bags."""
+    parser.add_argument("--model", type=Path, help="model file (default: the demo model)")
+    parser.add_argument(
+        "--topic", action="append", default=[], help="camera topic (default: the colour camera found); repeat for more"
+    )
+    parser.add_argument("--every", type=_positive(int), default=1, metavar="N", help="take every N-th frame only")
+    parser.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="begin S seconds after its start")
+    parser.add_argument("--duration", type=_positive(float), metavar="S", help="take S seconds only")
+    parser.add_argument(
+        "--tasks", type=_tasks, metavar="A,B", help=f"of {', '.join(TASKS)} (default: all that the model has)"
+    )
+    parser.add_argument(
+        "--map-size", choices=get_args(MapSize), default="camera", help="size of the maps (default: %(default)s's)"
+    )
+    parser.add_argument(
+        "--passthrough", action="store_true", help="copy images, CameraInfo and ground truth into the output as well"
+    )
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: one a core)")
+    parser.add_argument(
+        "--max-depth", type=_positive(float), metavar="M", help="judge depth only where it is truly below M metres"
+    )
+
+
+def options_of(options: argparse.Namespace, bag: Path, out: Path) -> ReplayOptions:
+    """The options that `add_run_arguments` has parsed, for one bag; raises AvtarError without a model."""
+    return ReplayOptions(
+        bag=bag,
+        out=out,
+        model=options.model or find_resource(DEMO_MODEL),
+        topics=tuple(options.topic),
+        selection=Selection(options.every, options.start, options.duration),
+        tasks=options.tasks,
+        map_size=options.map_size,
+        passthrough=options.passthrough,
+        threads=options.threads,
+        max_depth_m=options.max_depth,
+    )
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not (value := kind(text)) > 0:
+            raise argparse.ArgumentTypeError(f"{text} is not positive")
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    if (value := float(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _tasks(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if unknown := [name for name in names if name not in TASKS]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is no task; there are {', '.join(TASKS)}")
+    return names
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    """Replay one bag; returns the exit code."""
+    chosen = options_of(options, options.bag, options.out)
+    with open_engine(chosen.model, EngineOptions(threads=chosen.threads)) as engine:
+        return replay_bag(chosen, engine, command)
+
+
+def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> int:
+    """Replay a bag through an open engine and write the results; returns the exit code. Raises AvtarError, OSError."""
+    with open_bag(options.bag) as bag:
+        perception = Perception(engine, options.tasks, options.map_size)
+        cameras = _find_cameras(bag, perception, options)
+        make_folder(options.out)
+        judge = Judge(engine.card, options.max_depth_m)
+        begin = time.perf_counter()
+        with PartedOutput(options.out / PARTS, _identity(options, engine), cameras, perception.tasks) as output:
+            recalled = output.frames
+            interrupted = _run(options, cameras, perception, output, judge)
+        output.join(options.out / "output.mcap")
+        done = Run(
+            kind="Replay",
+            title=f"{options.bag.resolve().stem}",
+            judge=judge,
+            counts={"frames": len(judge.times)},
+            inferred=len(judge.times) - recalled,
+            seconds=time.perf_counter() - begin,
+            latency_title="From the decoded image to its maps: scaling, inference, scaling back.",
+            notes=[
+                *(note for camera in cameras for note in describe_faults(camera)),
+                *([bag.broken] if bag.broken else []),
+                *judge.problems,
+                *(["Interrupted before the end. The same command continues."] if interrupted else []),
+            ],
+            provenance={
+                "Command": command,
+                "Bag": str(options.bag),
+                "Camera": ", ".join(camera.topic for camera in cameras),
+                **describe_truth(cameras, options.max_depth_m),
+                "Model": str(options.model),
+                "Engine": engine.description,
+            },
+        )
+    done.write(options.out)
+    print(f"{done.table()}\n{options.out / 'report.html'}")
+    for note in done.notes:
+        print(f"avtar-replay: {note}", file=sys.stderr)
+    if interrupted:
+        return INTERRUPTED
+    output.discard()
+    if not judge.times:
+        raise BagError(f"{options.bag}: not one image of {cameras[0].topic} could be decoded.")
+    return 1 if bag.broken else 0
+
+
+def _find_cameras(bag: Bag, perception: Perception, options: ReplayOptions) -> list[RecordedCamera]:
+    cameras = [
+        RecordedCamera.find(bag, perception.tasks, topic) for topic in dict.fromkeys(options.topics or (None,))
+    ]
+    for camera in cameras:
+        camera.keep_messages = options.passthrough
+    return cameras
+
+
+def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:
+    """Everything that the maps, and which frames there are, depend on."""
+    return {
+        "avtar_ros": __version__,
+        "bag": _fingerprint(options.bag),
+        "model": _fingerprint(options.model),
+        "engine": engine.description,
+        "selection": str(options.selection),
+        "topics": str(options.topics),
+        "tasks": str(options.tasks),
+        "map_size": options.map_size,
+        "passthrough": str(options.passthrough),
+    }
+
+
+def _fingerprint(path: Path) -> str:
+    """A file, or those in a folder, by name, size and time of change."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    stats = [(str(file.resolve()), file.stat()) for file in files]
+    return "; ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+
+
+def _run(
+    options: ReplayOptions, cameras: list[RecordedCamera], perception: Perception, output: PartedOutput, judge: Judge
+) -> bool:
+    """Replay with a progress bar; returns whether it was interrupted, when all that was done is kept."""
+    bag, selection = cameras[0].bag, options.selection
+    start_ns, stop_ns = selection.window_ns(bag)
+    share = (stop_ns - start_ns) / (bag.end_ns + 1 - bag.start_ns)
+    total = sum(-(-round(bag.topics[camera.topic].count * share) // selection.every) for camera in cameras)
+    with tqdm(total=total, unit="frame", disable=None) as bar:
+        try:
+            for _ in replay(_frames(cameras, selection), perception, output, judge):
+                bar.update()
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def _frames(cameras: list[RecordedCamera], selection: Selection) -> Generator[RecordedFrame, None, None]:
+    yield from frames_of(cameras, selection)
