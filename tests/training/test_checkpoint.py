@@ -95,7 +95,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="not a checkpoint"):
         load_checkpoint(path)
     save_file({"a": torch.zeros(2)}, path)
-    with pytest.raises(TrainingError, match=r"not a checkpoint of avtar_ros; its header lacks card, config, phase, step"):
+    with pytest.raises(TrainingError, match="its header lacks card, config, phase, step"):
         load_checkpoint(path)
 
 
