@@ -8,7 +8,7 @@ PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-ve
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint chromium clean
+.PHONY: help demo test lint chromium gcc clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,19 +17,19 @@ demo: $(VENV)/demo.stamp  ## play a camera bag through the node: BAG=bag TOPIC=t
 	@$(VENV)/bin/python -m avtar_ros.demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') \
 	    $(if $(MODEL),--model '$(MODEL)') --out '$(OUT)'
 
-test: lint chromium  ## check style and types, then run every test
+test: lint chromium gcc  ## check style and types, then run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --durations 15
 
 lint: $(VENV)/test.stamp  ## check style and types alone
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
 
-# A test opens the report in a real browser and says why it skips where there is none.
-chromium:
-	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    echo 'installing chromium'; \
-	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } \
-	        >/dev/null </dev/null || echo 'chromium could not be installed: the report is not opened in a browser'; \
+# What tests use and skip without, saying so: a browser to open the report, a compiler to link NVIDIA's builder.
+chromium gcc:
+	@if ! command -v $@ >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    echo 'installing $@'; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $@; } \
+	        >/dev/null </dev/null || echo '$@ could not be installed: tests that need it are skipped'; \
 	fi
 
 clean:  ## remove everything that was made here
@@ -50,5 +50,5 @@ $(VENV)/demo.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
 	@touch $@
 
 $(VENV)/test.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
-	$(PIP) --no-build-isolation --editable '.[onnxruntime,ros-wheels,test,train]'
+	$(PIP) --no-build-isolation --editable '.[compile-check,onnxruntime,ros-wheels,test,train]'
 	@touch $@ $(VENV)/demo.stamp

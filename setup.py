@@ -57,6 +57,12 @@ setup(
         # TensorRT itself comes with JetPack, or with NVIDIA's packages on a workstation.
         # Every engine is compared with its ONNX file, hence the other two.
         "tensorrt": ["onnx>=1.16", "onnxruntime>=1.17", "pycuda>=2024.1"],
+        # NVIDIA's own parser and builder, which need no GPU: bindings, and libraries of TensorRT for RTX to run them
+        # on. Tests compile engines with the two; nothing else uses them, and the pair is what was tried.
+        "compile-check": [
+            f"{wheel}; sys_platform == 'linux' and platform_machine == 'x86_64'"
+            for wheel in ("onnxruntime-ep-nv-tensorrt-rtx-cu13==0.5.0", "tensorrt-cu13-bindings==11.4.0.106")
+        ],
         # ROS 2 Kilted's client library and messages, for machines without a ROS installation.
         "ros-wheels": ["ros-rclpy[fastrtps]==9.1.2", "ros-kilted-common-interfaces==5.5.1"],
         "train": [

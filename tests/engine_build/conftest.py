@@ -1,0 +1,93 @@
+"""NVIDIA's own parser and builder, for tests on machines without a GPU.
+
+TensorRT for RTX builds engines ahead of time, without a GPU, and NVIDIA ships its libraries in a wheel. The bindings of
+TensorRT proper run on them when they are found under TensorRT's names. Engines made so are for RTX GPUs and are not run
+here. A subprocess is needed, for the loader reads LD_LIBRARY_PATH when a process starts.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.engine_build.real_models import export_tiny
+
+LIBRARIES = {
+    "libnvinfer.so.11": "libtensorrt_rtx.so.1.*",
+    "libtensorrt_rtx.so.1": "libtensorrt_rtx.so.1.*",
+    "libtensorrt_rtx.so": "libtensorrt_rtx.so.1.*",
+    "libnvonnxparser.so.11": "libtensorrt_onnxparser_rtx.so.1.*",
+}
+# What the bindings want of a library that TensorRT for RTX does not have: plugins, of which no model here has any.
+NO_PLUGINS = "int initLibNvInferPlugins(void *logger, const char *name) { return 1; }\n"
+# What NVIDIA's own `tensorrt` wheel holds: the bindings under the name that everyone imports.
+MODULE = "import sys\n\nimport tensorrt_bindings\n\nsys.modules[__name__] = tensorrt_bindings\n"
+
+
+@dataclass(frozen=True)
+class AvtarEngine:
+    """The command avtar-engine in a process of its own, with a cache folder of its own."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    @property
+    def timings(self) -> Path:
+        return self.folder / "cache" / "avtar_ros" / "timing"
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "engine_build.cli", *map(str, arguments)]
+
+    def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=280
+        )
+
+
+@pytest.fixture(scope="session")
+def nvidia(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> AvtarEngine:
+    """avtar-engine where `import tensorrt` finds NVIDIA's bindings and, under them, real libraries."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip(f"NVIDIA's libraries for compiling without a GPU are for Linux on x86-64, not {platform.machine()}")
+    wheel, bindings = find_spec("onnxruntime_ep_nv_tensorrt_rtx"), find_spec("tensorrt_bindings")
+    if wheel is None or wheel.origin is None or bindings is None:
+        pytest.skip("NVIDIA's libraries for compiling are not installed: pip install 'avtar_ros[compile-check]'")
+    if (compiler := shutil.which("gcc") or shutil.which("cc")) is None:
+        pytest.skip("no C compiler to link NVIDIA's bindings with: apt install gcc")
+
+    folder = tmp_path_factory.mktemp("nvidia")
+    for name, pattern in LIBRARIES.items():
+        (library,) = Path(wheel.origin).parent.glob(pattern)
+        (folder / name).symlink_to(library)
+    source = folder / "no_plugins.c"
+    source.write_text(NO_PLUGINS)
+    plugins = folder / "libnvinfer_plugin.so.11"
+    subprocess.run([compiler, "-shared", "-nostdlib", "-fPIC", str(source), "-o", str(plugins)], check=True)
+    (folder / "tensorrt.py").write_text(MODULE)
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": str(folder),
+        "PYTHONPATH": os.pathsep.join([str(folder), str(repository)]),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+    }
+    return AvtarEngine(environment, folder)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+    """An ONNX file for each family of backbones in each precision, by (family, precision)."""
+    folder = tmp_path_factory.mktemp("exported")
+    return {
+        (family, precision): export_tiny(folder, family, precision)
+        for family in ("pvt_v2", "swin")
+        for precision in ("fp32", "fp16")
+    }
