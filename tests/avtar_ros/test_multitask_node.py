@@ -27,7 +27,7 @@ from tests.node_client import (
     settled,
     stats,
 )
-from tests.ros_processes import BEST_EFFORT, PROFILE, Client, RosProcess
+from tests.ros_processes import BEST_EFFORT, Client, RosProcess
 from tests.tiny_models import write_tiny_model
 
 
@@ -124,7 +124,6 @@ class TestMaps:
     def test_large_images_arrive_with_best_effort_on_the_shipped_profile(
         self, client: Client, start: StartNode
     ) -> None:
-        assert PROFILE.is_file()
         start(reliability="best_effort", map_size="model")
         edges = client.inbox(Image, "camera/edges/image")
         connect(client, edges)
@@ -136,7 +135,7 @@ class TestMaps:
             message.header.stamp.nanosec = number
             images.publish(message)
             client.spin(0.05)
-        assert counts(client)["received"] - before >= 15  # without the profile, nearly all are lost
+        assert counts(client)["received"] - before >= 25  # without the profile, a third
 
 
 class TestLoad:
