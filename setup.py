@@ -66,11 +66,14 @@ setup(
         # ROS 2 Kilted's client library and messages, for machines without a ROS installation.
         "ros-wheels": ["ros-rclpy[fastrtps]==9.1.2", "ros-kilted-common-interfaces==5.5.1"],
         "train": [
+            "h5py>=3.8",
+            "kornia>=0.7",
             "onnx>=1.16",
             "onnxruntime>=1.17",
             "onnxscript>=0.5",
             "pydantic>=2",
             "safetensors>=0.4",
+            "scipy>=1.10",
             "torch>=2.9",
             "transformers>=4.50",
         ],
