@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from avtar_ros.tasks import EDGES, NORMALS
 from training.data.batch import Batch
+from training.data.config import AugmentConfig
+
+HUE_RANGE = 0.1
+"""Radians of hue for a jitter of 1: hues tell things apart, so they move less than the rest."""
 
 
-def flipped(batch: Batch, which: torch.Tensor) -> Batch:
+def augmented(batch: Batch, config: AugmentConfig, random: torch.Generator) -> Batch:
+    """The batch mirrored, zoomed into and tinted at random; the same for the same state of `random`."""
+    size = len(batch)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(size, *shape, generator=random)
+
+    if config.flip:
+        batch = flipped(batch, uniform() < 0.5)
+    if config.zoom > 1:
+        batch = zoomed(batch, config.zoom ** uniform(), uniform(2))
+    if config.jitter:
+        batch = tinted(batch, config.jitter * (2 * uniform(4) - 1))
+    return batch
+
+
+def flipped(batch: Batch, which: Tensor) -> Batch:
     """The batch with the images named by `which` (B,) bool mirrored left to right; normals change their x too."""
 
-    def mirror(values: torch.Tensor) -> torch.Tensor:
+    def mirror(values: Tensor) -> Tensor:
         return torch.where(which.view(-1, *[1] * (values.dim() - 1)), values.flip(2), values)
 
     maps = {name: mirror(values) for name, values in batch.maps.items()}
@@ -22,12 +45,59 @@ def flipped(batch: Batch, which: torch.Tensor) -> Batch:
     return Batch(mirror(batch.image), maps, batch.focal)
 
 
+def zoomed(batch: Batch, scale: Tensor, place: Tensor) -> Batch:
+    """A part of each image, `scale` (B,) ≥ 1 times smaller a side, brought to the full size.
+
+    `place` (B, 2) in [0, 1] says where it is cut out: 0 at the left or upper border, 1 at the other. Enlarging by s
+    is to look through s times the focal length: depth and normals of a pixel stay what they are.
+    """
+    from kornia.geometry.transform import warp_affine  # takes seconds to import
+
+    height, width = batch.image.shape[1:3]
+    free = 1 - 1 / scale
+    left, top = place[:, 0] * free * width, place[:, 1] * free * height
+    # Pixel areas scale, and the first pixel's centre is 0: u' = s (u + 1/2 − left) − 1/2.
+    matrix = torch.zeros(len(batch), 2, 3)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = scale
+    matrix[:, :, 2] = scale[:, None] * (0.5 - torch.stack([left, top], -1)) - 0.5
+
+    def cut(values: Tensor, mode: str) -> Tensor:
+        planes = values.float().reshape(*values.shape[:3], -1).permute(0, 3, 1, 2)
+        part = warp_affine(planes, matrix, (height, width), mode, "border", align_corners=True)
+        return part.permute(0, 2, 3, 1).reshape(values.shape)
+
+    image = cut(batch.image, "bilinear").round().to(torch.uint8)
+    maps = {name: cut(values, "nearest").to(values.dtype) for name, values in batch.maps.items()}
+    return Batch(image, maps, batch.focal * scale)
+
+
+def tinted(batch: Batch, amount: Tensor) -> Batch:
+    """Images in another light; `amount` (B, 4) in [-1, 1] of brightness, contrast, saturation and hue, 0 is none."""
+    from kornia.enhance import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
+
+    image = batch.image.permute(0, 3, 1, 2) / 255
+    image = adjust_brightness(image, amount[:, 0])
+    image = adjust_contrast(image, 1 + amount[:, 1])
+    image = adjust_saturation(image, 1 + amount[:, 2])
+    image = adjust_hue(image, HUE_RANGE * amount[:, 3])
+    return Batch((image * 255).round().to(torch.uint8).permute(0, 2, 3, 1), batch.maps, batch.focal)
+
+
 def downscaled(batch: Batch, factor: int) -> Batch:
     """The batch as a camera with `factor` times fewer pixels a side would see it; edges stay a pixel thick."""
     if factor == 1:
         return batch
     image = F.avg_pool2d(batch.image.permute(0, 3, 1, 2).float(), factor).permute(0, 2, 3, 1)
-    maps = {name: values[:, ::factor, ::factor] for name, values in batch.maps.items()}
-    if EDGES.name in maps:
-        maps[EDGES.name] = torch.max_pool2d(batch.maps[EDGES.name][:, None], factor)[:, 0]
+    maps = {name: REDUCED.get(name, _thinned_out)(values, factor) for name, values in batch.maps.items()}
     return Batch(image.round().to(torch.uint8), maps, batch.focal / factor)
+
+
+def _thinned_out(values: Tensor, factor: int) -> Tensor:
+    return values[:, ::factor, ::factor]
+
+
+def _strongest(values: Tensor, factor: int) -> Tensor:
+    return F.max_pool2d(values[:, None], factor)[:, 0]
+
+
+REDUCED: dict[str, Callable[[Tensor, int], Tensor]] = {EDGES.name: _strongest}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-UNLABELLED = 255
+from avtar_ros.rendering import UNLABELLED
+from avtar_ros.tasks import TASKS
 
 
 @dataclass
@@ -20,7 +23,8 @@ class Batch:
         `depth` float32 (B, H, W), metres along the optical axis, NaN where unknown;
         `normals` float32 (B, H, W, 3), unit, optical frame (x right, y down, z forward), facing the camera,
         NaN where unknown;
-        `edges` float32 (B, H, W) in [0, 1].
+        `edges` float32 (B, H, W) in [0, 1], NaN where unknown.
+        A task that is unknown for all of them may be absent.
     focal: float32 (B,), fx in pixels at this image's width.
     """
 
@@ -35,3 +39,27 @@ class Batch:
 
     def __len__(self) -> int:
         return self.image.shape[0]
+
+
+def concatenated(batches: Sequence[Batch]) -> Batch:
+    """One batch of all images, in order; a map that some batches lack is unknown there."""
+    tasks = {name: None for batch in batches for name in batch.maps}  # keeps the order
+    return Batch(
+        torch.cat([batch.image for batch in batches]),
+        {name: torch.cat([_map_or_unknown(batch, name) for batch in batches]) for name in tasks},
+        torch.cat([batch.focal for batch in batches]),
+    )
+
+
+def _map_or_unknown(batch: Batch, name: str) -> Tensor:
+    if name in batch.maps:
+        return batch.maps[name]
+    task = TASKS[name]
+    unknown = UNLABELLED if np.issubdtype(task.dtype, np.integer) else np.nan
+    height, width = batch.image.shape[1:3]
+    return torch.from_numpy(np.full((len(batch), *task.shape(height, width)), unknown, task.dtype))
+
+
+def picked(batch: Batch, which: Tensor) -> Batch:
+    """The images of a batch named by `which`, indices or bool, in that order."""
+    return Batch(batch.image[which], {name: values[which] for name, values in batch.maps.items()}, batch.focal[which])

@@ -1,0 +1,140 @@
+"""A robot's own recordings: depth from the sensor, normals and edges computed, read from the bag once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rosbags.rosbag2 import StoragePlugin
+
+from avtar_ros.replay.bag_reader import BagError
+from avtar_ros.replay.bag_writer import BagWriter
+from avtar_ros.replay.ground_truth import GroundTruthWriter
+from tests import tiny_bags
+from training.data import bags as module
+from training.data.bags import BagDataset
+from training.data.config import BagConfig
+from training.errors import TrainingError
+
+WIDTH, HEIGHT = 64, 48
+K = np.array([[60.0, 0, 30], [0, 58, 25], [0, 0, 1]])
+NORMAL = np.array([0.3, -0.5, -1]) / np.linalg.norm([0.3, -0.5, -1])
+
+
+def rays(width: int, height: int, k: np.ndarray) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([(x - k[0, 2]) / k[0, 0], (y - k[1, 2]) / k[1, 1], np.ones(x.shape)], axis=-1)
+
+
+def plane() -> np.ndarray:
+    """A slanted plane two metres away, the left border unknown."""
+    depth = (-2 / (rays(WIDTH, HEIGHT, K) @ NORMAL)).astype(np.float32)
+    depth[:, :3] = np.nan
+    return depth
+
+
+def write_bag(path: Path, frames: int = 8) -> Path:
+    """RGB with aligned depth and CameraInfo; each frame is a little brighter."""
+    with BagWriter(path) as bag:
+        writer = GroundTruthWriter(bag, K, jpeg_quality=98)
+        for i, stamp in enumerate(tiny_bags.stamps(frames)):
+            image = np.full((HEIGHT, WIDTH, 3), 60 + 10 * i, np.uint8)
+            writer.write(stamp, image, {"depth": plane()})
+    return path
+
+
+def config(bag: Path, **changes: object) -> BagConfig:
+    settings = {"dataset": "rosbag", "bag": bag, "width": 32, "height": 24, "validation_frames": 3, **changes}
+    return BagConfig.model_validate(settings)
+
+
+def test_depth_is_the_sensors_and_normals_are_the_surfaces(tmp_path: Path) -> None:
+    batch = BagDataset(config(write_bag(tmp_path / "run.mcap")), "train", tmp_path).batch([0, 4])
+    assert set(batch.maps) == {"depth", "normals", "edges"}
+    assert batch.focal.tolist() == pytest.approx([30.0, 30.0])
+    assert [round(float(image.float().mean())) for image in batch.image] == pytest.approx([60, 100], abs=2)
+    half = np.array([[30.0, 0, (30.5 / 2) - 0.5], [0, 29, (25.5 / 2) - 0.5], [0, 0, 1]])
+    expected = -2 / (rays(32, 24, half) @ NORMAL)
+    depth, normals = batch.maps["depth"][0].numpy(), batch.maps["normals"][0].numpy()
+    assert np.isnan(depth[:, 0]).all() and np.isnan(normals[:, 0]).all()
+    known = np.isfinite(depth)
+    assert known[:, 2:].all()
+    assert np.abs(depth / expected - 1)[known].max() < 0.02  # half a pixel of the slant
+    assert np.abs(normals[known] - NORMAL).max() < 0.02
+    assert not batch.maps["edges"].any()
+
+
+def test_the_last_frames_are_kept_from_training(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "run.mcap")
+    training, kept = (BagDataset(config(bag), split, tmp_path) for split in ("train", "validation"))
+    assert (len(training), len(kept)) == (5, 3)
+    assert [round(float(image.float().mean()), -1) for image in kept.batch(range(3)).image] == [110, 120, 130]
+    thinned = BagDataset(config(bag, every=3, validation_frames=1), "train", tmp_path)
+    assert [round(float(image.float().mean()), -1) for image in thinned.batch(range(2)).image] == [60, 90]
+    with pytest.raises(TrainingError, match=r"8 frames have depth, and `validation_frames` keeps 8"):
+        BagDataset(config(bag, validation_frames=8), "train", tmp_path)
+
+
+def test_a_bag_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bag = write_bag(tmp_path / "run.mcap")
+    first = BagDataset(config(bag), "train", tmp_path).batch([1])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "open_bag", None)
+        again = BagDataset(config(bag), "train", tmp_path).batch([1])
+    assert torch.equal(first.image, again.image)
+    bag.unlink()
+    assert len(BagDataset(config(write_bag(bag, frames=6)), "train", tmp_path)) == 3
+
+
+def test_readings_too_far_away_are_unknown(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "run.mcap")
+    near = float(np.nanmedian(plane()))
+    depth = BagDataset(config(bag, max_depth_m=near), "train", tmp_path).batch([0]).maps["depth"]
+    assert 0.3 < float(depth.isfinite().float().mean()) < 0.7
+    assert float(depth.nan_to_num().max()) <= near + 0.001
+
+
+def test_a_bag_without_camera_info_is_refused(tmp_path: Path) -> None:
+    bag = tiny_bags.write_ros2_bag(tmp_path / "run", storage=StoragePlugin.MCAP)
+    with pytest.raises(TrainingError) as error:
+        BagDataset(config(bag), "train", tmp_path / "cache")
+    assert "expected a CameraInfo with a focal length beside the camera /camera/color/image_raw" in str(error.value)
+    assert "/chatter  std_msgs/msg/String  (5)" in str(error.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_bag_without_depth_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    with BagWriter(path) as bag:
+        writer = GroundTruthWriter(bag, K)
+        for stamp in tiny_bags.stamps(3):
+            writer.write(stamp, np.zeros((HEIGHT, WIDTH, 3), np.uint8), {})
+    with pytest.raises(TrainingError, match="expected an aligned depth topic beside the camera"):
+        BagDataset(config(path), "train", tmp_path)
+
+
+def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="no such bag"):
+        BagDataset(config(tmp_path / "nowhere.mcap"), "train", tmp_path)
+
+
+def test_a_real_camera_gives_surfaces(shared_data: Path, tmp_path: Path) -> None:
+    """A kitchen seen by a structured-light sensor: the floor is one plane, and most pixels are known."""
+    bag = shared_data / "rgbd_kitchen_train" / "mcap"
+    if not bag.is_dir():
+        pytest.skip(f"no recording {bag}")
+    settings = config(bag, width=128, height=96, every=60, validation_frames=1)
+    batch = BagDataset(settings, "train", tmp_path).batch(range(4))
+    assert batch.focal.tolist() == pytest.approx([585 * 128 / 640] * 4)
+    depth, normals, edges = (batch.maps[name] for name in ("depth", "normals", "edges"))
+    assert float(depth.isfinite().float().mean()) > 0.7
+    assert 0.5 < float(depth.nanmedian()) < 4
+    known = normals.isfinite().all(-1)
+    assert float(known.float().mean()) > 0.7
+    assert float(normals[known][:, 2].max()) < 0.7  # they face the camera
+    assert 0.01 < float(edges.mean()) < 0.25
+    # Neighbours on a surface have nearly the same normal.
+    turn = (normals[:, :, 1:] * normals[:, :, :-1]).sum(-1)
+    assert float(turn.nanmedian()) > np.cos(np.radians(6))

@@ -1,0 +1,70 @@
+"""From a config's `data` section to the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from training.data.bags import BagDataset
+from training.data.cityscapes import CityscapesDataset
+from training.data.config import (
+    BagConfig,
+    CityscapesConfig,
+    DataConfig,
+    MixedConfig,
+    NyudConfig,
+    OmnidataConfig,
+    RoomsConfig,
+    Split,
+    SynthiaConfig,
+    TaskonomyConfig,
+)
+from training.data.dataset import Dataset
+from training.data.files import contents
+from training.data.mixed import MixedDataset
+from training.data.nyud import FRAMES, MAPPING, SPLITS, NyudDataset
+from training.data.nyud_mt import FOLDERS, NyudMtDataset
+from training.data.rooms import RoomsDataset
+from training.data.synthia import SynthiaDataset
+from training.data.taskonomy import TaskonomyDataset
+from training.errors import TrainingError
+
+
+def open_dataset(config: DataConfig, split: Split) -> Dataset:
+    """The data set that a config names. Raises TrainingError or BagError where its files are not as they should be."""
+    return _OPENERS[type(config)](config, split)
+
+
+def _rooms(config: RoomsConfig, split: Split) -> Dataset:
+    count, seed = {
+        "train": (config.rooms, config.first_seed),
+        "validation": (config.validation_rooms, config.validation_seed),
+    }[split]
+    return RoomsDataset(count, seed, config.width, config.height)
+
+
+def _nyud(config: NyudConfig, split: Split) -> Dataset:
+    published, folder = config.root / FRAMES, config.root / "gt_sets"
+    if not published.exists() and not folder.exists():
+        raise TrainingError(
+            f"{config.root}: not the folder of NYU Depth v2: expected {FRAMES} with {SPLITS} and {MAPPING}, or the "
+            f"folders of NYUD-MT, {', '.join(FOLDERS)}. {contents(config.root)}"
+        )
+    return NyudDataset(config, split) if published.exists() else NyudMtDataset(config, split)
+
+
+def _mixed(config: MixedConfig, split: Split) -> Dataset:
+    parts = [(open_dataset(part.data, split), part.repeat if split == "train" else 1) for part in config.parts]
+    return MixedDataset(parts, config.classes)
+
+
+_OPENERS: dict[type, Callable[[Any, Split], Dataset]] = {
+    RoomsConfig: _rooms,
+    NyudConfig: _nyud,
+    CityscapesConfig: CityscapesDataset,
+    TaskonomyConfig: TaskonomyDataset,
+    OmnidataConfig: TaskonomyDataset,
+    SynthiaConfig: SynthiaDataset,
+    BagConfig: BagDataset,
+    MixedConfig: _mixed,
+}
