@@ -230,15 +230,16 @@ def test_edges_are_the_boundaries_of_things() -> None:
     left = torch.arange(width) < 12
     depth = torch.where(left, board, wall).expand(1, height, width)
     normals = torch.where(left[:, None], slanted, torch.tensor([0.0, 0.0, -1.0])).expand(1, height, width, 3)
+    planes = (normals[..., 0], normals[..., 1], normals[..., 2])
     one_thing = torch.zeros((1, height, width), dtype=torch.int64)
     expected = torch.zeros((1, height, width))
     expected[:, :, 11] = 1  # marked on the left one of the two pixels
-    assert torch.equal(edge_map(depth, normals, one_thing, focal), expected)
+    assert torch.equal(edge_map(depth, planes, one_thing, focal), expected)
 
     two_things = one_thing.clone()
     two_things[:, 8:, :] = 1
     expected[:, 7, :] = 1
-    assert torch.equal(edge_map(depth, normals, two_things, focal), expected)
+    assert torch.equal(edge_map(depth, planes, two_things, focal), expected)
 
 
 def test_classes_change_only_across_edges(rooms: Batch) -> None:

@@ -18,7 +18,7 @@ from training.data.synthetic_rooms.room import Room
 __all__ = ["CLASSES", "VERSION", "Room", "RoomClass", "View", "render_rooms", "render_sequence", "sample_sequence"]
 
 VERSION = 3  # counts up whenever a seed comes to look different, so that rooms kept on disk are told apart
-FRAMES_AT_ONCE = 8
+FRAMES_AT_ONCE = 16
 
 
 def render_rooms(
@@ -28,17 +28,19 @@ def render_rooms(
 
     The same seed gives the same image and maps whatever else is in the batch.
     """
-    shots = []
-    for seed in seeds:
-        rng = Rng(seed)
-        room = sample_room(rng)
-        shots.append((room, sample_view(rng, room)))
-    return render_shots(shots, width, height, torch.device(device))
+    return render_shots(len(seeds), lambda i: sample_shot(seeds[i]), width, height, torch.device(device))
+
+
+def sample_shot(seed: int) -> tuple[Room, View]:
+    """The room of a seed and the view of it that `render_rooms` shows."""
+    rng = Rng(int(seed))
+    room = sample_room(rng)
+    return room, sample_view(rng, room)
 
 
 def sample_sequence(seed: int, frames: int, rate_hz: float = 30.0) -> tuple[Room, list[View]]:
     """The room of a seed and a walk through it, one view a frame; a view holds the camera's pose."""
-    rng = Rng(seed)
+    rng = Rng(int(seed))
     room = sample_room(rng)
     return room, sample_path(rng, room, frames, rate_hz)
 
@@ -57,6 +59,5 @@ def render_sequence(
     """
     room, views = sample_sequence(seed, frames, rate_hz)
     for start in range(0, frames, FRAMES_AT_ONCE):
-        yield render_shots(
-            [(room, view) for view in views[start : start + FRAMES_AT_ONCE]], width, height, torch.device(device)
-        )
+        shots = [(room, view) for view in views[start : start + FRAMES_AT_ONCE]]
+        yield render_shots(len(shots), shots.__getitem__, width, height, torch.device(device))

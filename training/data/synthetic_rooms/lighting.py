@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.data.synthetic_rooms.primitives import BOX, CYLINDER, SPHERE, interval
-from training.data.synthetic_rooms.raycast import SAMPLES, TILE, Candidates, Caster, apply, candidates, keep
+from training.data.synthetic_rooms.primitives import interval
+from training.data.synthetic_rooms.raycast import SAMPLES, TILE, Candidates, Caster, apply, keep
 from training.data.synthetic_rooms.room import SHELL_FACES
 from training.data.synthetic_rooms.surface import Planes, Surface, dot
 
@@ -94,8 +94,8 @@ class Receivers:
 
 
 def receivers(caster: Caster, seen: Surface) -> Receivers:
-    low, high = zip(*(torch.aminmax(caster.to_tiles(plane), dim=1) for plane in seen.point), strict=True)
-    low, high = torch.stack(low, dim=1), torch.stack(high, dim=1)
+    ends = [torch.aminmax(caster.to_tiles(plane), dim=1) for plane in seen.point]
+    low, high = torch.stack([end.min for end in ends], dim=1), torch.stack([end.max for end in ends], dim=1)
     return Receivers(caster.to_tiles(seen.depth), (low + high) / 2, (high - low) / 2)
 
 
@@ -107,21 +107,23 @@ def lit_share(caster: Caster, lamp: Tensor, radius: Tensor, on: Receivers) -> Te
     scene = caster.scene
     corners = torch.tensor(CORNERS, device=lamp.device) * radius[:, None, None] + lamp[:, None]  # (F, SAMPLES, 3)
     origins = apply(scene.inverse[:, :, None], corners[:, None] - scene.centre[:, :, None]).flatten(0, 1)
-    shifts = caster.origin.flatten(0, 1)[:, None] - origins  # from the lamp to the camera, (F * n, SAMPLES, 3)
-    blocked = torch.zeros_like(on.depth)
+    rows_of = caster.down.view(SAMPLES, -1)
+    depth = on.depth.view(-1, rows_of.shape[1] * TILE)
+    blocked = torch.zeros_like(depth)
     for kind, found in _casting(caster, corners, origins, on).items():
-        distance = on.depth[found.tiles]
-        inside = torch.zeros_like(distance)
+        reach = depth.index_select(0, found.tiles)
+        inside = torch.zeros_like(reach)
         for rows, chosen in found.turns:
-            x, y, z = caster.rays(found.tiles[rows], chosen)
-            shift, reach = shifts[chosen], distance[rows]
-            for axis, component in enumerate((x, y, z)):
-                component.mul_(reach).view(len(chosen), SAMPLES, -1).add_(shift[:, :, axis, None])
-            size = (len(chosen) * SAMPLES, TILE * TILE // SAMPLES)
-            near, far = interval(kind, origins[chosen].view(-1, 3), (x.view(size), y.view(size), z.view(size)))
-            keep(inside, rows, far.clamp_(max=GRAZE).sub_(near).view(len(chosen), -1), least=False)
+            tile, sample = found.tiles[rows] // SAMPLES, found.tiles[rows] % SAMPLES
+            start = origins.view(-1, 3).index_select(0, chosen * SAMPLES + sample)
+            rays = caster.rays(tile, chosen, rows_of.index_select(0, sample))
+            shifts = caster.origin.view(-1, 3).index_select(0, chosen) - start
+            for axis, shift in enumerate(shifts.unbind(dim=1)):
+                rays[axis].mul_(reach[rows]).add_(shift[:, None])  # from the camera's rays to those from the lamp
+            near, far = interval(kind, start, rays)
+            keep(inside, rows, far.clamp_(max=GRAZE).sub_(near), least=False)
         blocked[found.tiles] += inside
-    return _over_samples(caster.to_image(blocked.le_(0)))
+    return _over_samples(caster.to_image(blocked.le_(0).view(-1, TILE * TILE)))
 
 
 def _over_samples(image: Tensor) -> Tensor:
@@ -135,11 +137,11 @@ def _over_samples(image: Tensor) -> Tensor:
 
 
 def _casting(caster: Caster, corners: Tensor, origins: Tensor, on: Receivers) -> dict[int, Candidates]:
-    """Which primitives may stand between a lamp and what a tile sees; what shines casts no shadow.
+    """Which primitives may stand between a point of a lamp and those rows of a tile that look at it.
 
     The points that a tile sees lie in a box, so the shadow rays to one point of a lamp lie in the hull of the two. A
     primitive is no candidate where a plane parts it from that hull. Planes across the room's axes sort most out; what
-    they leave is tried, for each of the lamp's points, in the primitive's own frame.
+    they leave is tried, for each of the lamp's points, in the primitive's own frame. What shines casts no shadow.
 
     corners: (F, SAMPLES, 3), the lamp's points; origins: (F * n, SAMPLES, 3), the same in the primitives' frames.
     """
@@ -155,21 +157,24 @@ def _casting(caster: Caster, corners: Tensor, origins: Tensor, on: Receivers) ->
         touches = touches & (centre + reach >= torch.minimum(low[..., i], lamp_low))
         touches &= centre - reach <= torch.maximum(high[..., i], lamp_high)
     view, tile, number = touches.nonzero(as_tuple=True)
-    tile, number = tile + view * (caster.rows * caster.columns), number + view * most
-    touches[touches.clone()] = _may_shade(
-        scene.inverse.flatten(0, 1)[number],
-        origins[number],
-        on.middle[tile] - scene.centre.flatten(0, 1)[number],
-        on.half[tile],
+    tile, number = tile + view * touches.shape[1], number + view * most
+    shades = _may_shade(
+        scene.inverse.flatten(0, 1).index_select(0, number),
+        origins.index_select(0, number),
+        on.middle.index_select(0, tile) - scene.centre.flatten(0, 1).index_select(0, number),
+        on.half.index_select(0, tile),
     )
-    return {kind: candidates(touches & (scene.kind == kind)[:, None]) for kind in (BOX, CYLINDER, SPHERE)}
+    by_sample = touches.new_zeros((views, touches.shape[1], SAMPLES, most))
+    by_sample.transpose(2, 3)[touches] = shades
+    return caster.by_kind(by_sample.flatten(1, 2), TILE * TILE // SAMPLES)
 
 
 def _may_shade(inverse: Tensor, origin: Tensor, middle: Tensor, half: Tensor) -> Tensor:
-    """Whether [-1, 1]^3 may touch the hull of a box and one of the points origin (m, SAMPLES, 3); (m,) bool.
+    """Whether [-1, 1]^3 may touch the hull of a box and each of the points origin (m, SAMPLES, 3); the same as bool.
 
     inverse (m, 3, 3) brings the middle (m, 3) and the half extents (m, 3) of the box into the same frame. The planes
-    tried are across the frame's axes, and across the shortest way from 0 to the line between point and middle.
+    tried are across the frame's axes; across the shortest way from 0 to the line between point and middle; and along
+    both that line and one of the axes.
     """
     reach = apply(inverse.abs(), half)[:, None].unbind(dim=2)
     toward = apply(inverse, middle)[:, None].unbind(dim=2)
@@ -184,4 +189,7 @@ def _may_shade(inverse: Tensor, origin: Tensor, middle: Tensor, half: Tensor) ->
     for i in range(3):
         touches &= torch.minimum(start[i], toward[i] - reach[i]) <= 1
         touches &= torch.maximum(start[i], toward[i] + reach[i]) >= -1
-    return touches.any(dim=1)
+        j, k = (i + 1) % 3, (i + 2) % 3
+        offset = start[j] * line[k] - start[k] * line[j]
+        touches &= offset.abs() <= line[k].abs() * (1 + reach[j]) + line[j].abs() * (1 + reach[k])
+    return touches

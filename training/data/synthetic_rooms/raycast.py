@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.data.synthetic_rooms.primitives import BOX, CYLINDER, MISS, SPHERE, Rays, interval
+from training.data.synthetic_rooms.primitives import BOX, INTERVALS, MISS, Rays, interval
 from training.data.synthetic_rooms.room import SHELL_FACES
 from training.data.synthetic_rooms.scene import Scene
 
 TILE = 16
 SAMPLES = 4  # a tile's pixels are ordered by row % SAMPLES first: each group of rows looks at its own point of a lamp
-LEAST_TILES = 128  # a round with fewer tiles is not worth its while
+LEAST_PIXELS = 1 << 15  # a round with fewer is not worth its while
 NUMBER_BITS = 0xFF  # low bits of a depth's float32 pattern that carry the primitive's number meanwhile
 DEPTH_BITS = 0x7FFFFFFF ^ NUMBER_BITS
 
@@ -29,32 +29,37 @@ class Candidates:
     """For one kind of primitive: the tiles that have any, most first, and what to try there, in turns.
 
     A turn is which rows of `tiles`, and for each the candidate, a number into the scene's F * n primitives. All turns
-    but the last are rounds; the last takes what is left when too few tiles have so many, with tiles repeated.
+    but the first are rounds; the first has what they leave when too few tiles have so many, with tiles repeated.
     """
 
     tiles: Tensor
     turns: list[tuple[slice | Tensor, Tensor]]
 
 
-def candidates(touches: Tensor) -> Candidates:
-    """From touches (F, tiles per view, n) bool, whether a primitive may be seen in a tile."""
-    _, per_view, most = touches.shape
-    flat = touches.reshape(-1, most)
-    counts = flat.sum(dim=1)
+def candidates(tiles: Tensor, primitives: Tensor, count: int, pixels: int) -> Candidates:
+    """Put pairs of a tile, of `count` there are with so many pixels, and a primitive that may be seen in it, in turns.
+
+    tiles, primitives: (pairs,), in ascending order of tiles.
+    """
+    counts = torch.bincount(tiles, minlength=count)
     tally, order = torch.sort(counts, descending=True, stable=True)
-    used = int((tally > 0).sum())
-    tally, tiles = tally[:used], order[:used]
-    row, number = flat[tiles].nonzero(as_tuple=True)
-    rank = torch.arange(len(row), device=row.device) - (tally.cumsum(0) - tally)[row]
-    primitives = number + (tiles // per_view)[row] * most
-    sizes = [size for size in torch.bincount(rank).tolist() if size >= LEAST_TILES]
-    by_rank = torch.argsort(rank, stable=True)
-    rounds = primitives[by_rank[: sum(sizes)]].split(sizes)
-    turns: list[tuple[slice | Tensor, Tensor]] = [(slice(len(chosen)), chosen) for chosen in rounds]
-    left = by_rank[sum(sizes) :]
-    if len(left):
-        turns.append((row[left], primitives[left]))
-    return Candidates(tiles, turns)
+    used = order[: int((tally > 0).sum())]
+    place = torch.empty_like(order)
+    place[order] = torch.arange(count, device=order.device)
+    row = place.index_select(0, tiles)
+    rank = torch.arange(len(tiles), device=tiles.device) - (counts.cumsum(0) - counts).index_select(0, tiles)
+    tally = torch.bincount(rank)
+    sizes = [size for size in tally.tolist() if size * pixels >= LEAST_PIXELS]
+    # A pair's place among the rounds is known without sorting: round k has the rows from 0 on, without gaps.
+    turn = (tally.cumsum(0) - tally).index_select(0, rank) + row
+    by_turn = torch.empty_like(turn)
+    by_turn[turn] = torch.arange(len(turn), device=turn.device)
+    first = sum(sizes)
+    rounds = primitives.index_select(0, by_turn[:first]).split(sizes)
+    left = by_turn[first:]
+    turns: list[tuple[slice | Tensor, Tensor]] = [(row.index_select(0, left), primitives.index_select(0, left))]
+    turns += [(slice(len(part)), part) for part in rounds]
+    return Candidates(used, turns)
 
 
 def keep(best: Tensor, rows: slice | Tensor, found: Tensor, least: bool) -> None:
@@ -80,7 +85,7 @@ class Caster:
         self.origin = apply(scene.inverse, scene.position[:, None] - scene.centre)
         self.pixel = pixel
         steps = torch.arange(TILE, device=scene.kind.device, dtype=torch.float32)
-        self.across, self.down = steps, steps.view(-1, SAMPLES).t().reshape(-1)
+        self.across, self.down = steps, steps.view(-1, SAMPLES).t().reshape(1, -1)
 
     def cast(self) -> tuple[Tensor, Tensor]:
         """Approximate z-depth and the number of the primitive that is seen, both (F, rows * TILE, columns * TILE);
@@ -89,7 +94,7 @@ class Caster:
         views, most = scene.kind.shape
         tiles = torch.arange(views * self.rows * self.columns, device=scene.kind.device)
         shell = tiles // (self.rows * self.columns) * most
-        _, far = interval(BOX, self._at(self.origin, shell), self.rays(tiles, shell))
+        _, far = interval(BOX, self._at(self.origin, shell), self.rays(tiles, shell, self.down))
         best = far.view(torch.int32).bitwise_and_(DEPTH_BITS)
         for kind, found in self.seen().items():
             self._nearest(kind, found, best)
@@ -98,17 +103,18 @@ class Caster:
 
     def _nearest(self, kind: int, found: Candidates, best: Tensor) -> None:
         """Let one kind's candidates into best (tiles, TILE * TILE): depth and number in one int32."""
-        mine = best[found.tiles]
+        mine = best.index_select(0, found.tiles)
         most = self.scene.kind.shape[1]
         for rows, chosen in found.turns:
-            near, far = interval(kind, self._at(self.origin, chosen), self.rays(found.tiles[rows], chosen))
+            near, far = interval(kind, self._at(self.origin, chosen), self.rays(found.tiles[rows], chosen, self.down))
             near.add_((near - far).clamp_(min=0), alpha=MISS)
             key = near.view(torch.int32).bitwise_and_(DEPTH_BITS).bitwise_or_((chosen % most).int()[:, None])
             keep(mine, rows, key, least=True)
         best[found.tiles] = mine
 
-    def rays(self, tiles: Tensor, primitives: Tensor) -> Rays:
-        """Ray directions (m, TILE * TILE) of tiles (m,) in the frames of primitives (m,); parameter t is z-depth."""
+    def rays(self, tiles: Tensor, primitives: Tensor, rows: Tensor) -> Rays:
+        """Ray directions (m, r * TILE) of some rows (1 or m, r) of tiles (m,) in the frames of primitives (m,);
+        their parameter t is z-depth."""
         per_view = self.rows * self.columns
         tile = tiles % per_view
         matrix = self._at(self.view_rays, primitives)
@@ -117,9 +123,9 @@ class Caster:
             + matrix[:, :, 0] * (tile % self.columns * TILE)[:, None]
             + matrix[:, :, 1] * (tile // self.columns * TILE)[:, None]
         )
-        lines = corner[:, :, None] + matrix[:, :, 1, None] * self.down  # (m, 3, TILE)
+        lines = corner[:, :, None] + matrix[:, :, 1, None] * rows[:, None]  # (m, 3, r)
         points = matrix[:, :, 0, None] * self.across
-        x, y, z = ((lines[:, i, :, None] + points[:, i, None, :]).view(-1, TILE * TILE) for i in range(3))
+        x, y, z = ((lines[:, i, :, None] + points[:, i, None, :]).flatten(1) for i in range(3))
         return x, y, z
 
     def seen(self) -> dict[int, Candidates]:
@@ -139,9 +145,23 @@ class Caster:
         in_front = centre[..., 2] + axes[..., 2, :].abs().sum(dim=2) > 0
         across, down = inside
         touches = (across & in_front[..., None])[:, :, None, :] & down[:, :, :, None]
-        touches = touches.reshape(views, most, -1).transpose(1, 2)
         solid = torch.arange(most, device=scene.kind.device) >= SHELL_FACES
-        return {kind: candidates(touches & ((scene.kind == kind) & solid)[:, None]) for kind in (BOX, CYLINDER, SPHERE)}
+        touches = touches.reshape(views, most, -1).transpose(1, 2) & solid
+        return self.by_kind(touches, TILE * TILE)
+
+    def by_kind(self, touches: Tensor, pixels: int) -> dict[int, Candidates]:
+        """Candidates of each kind of primitive, from touches (F, tiles per view, n), whether a primitive is one in a
+        tile of so many pixels."""
+        views, per_view, most = touches.shape
+        view, tile, number = touches.nonzero(as_tuple=True)
+        tile, number = tile + view * per_view, number + view * most
+        kinds = self.scene.kind.view(-1).index_select(0, number)
+        found = {}
+        for kind in INTERVALS:
+            mine = (kinds == kind).nonzero().view(-1)
+            pairs = tile.index_select(0, mine), number.index_select(0, mine)
+            found[kind] = candidates(*pairs, views * per_view, pixels)
+        return found
 
     def to_image(self, tiled: Tensor) -> Tensor:
         """(tiles, TILE * TILE) -> (F, rows * TILE, columns * TILE)."""
@@ -155,7 +175,7 @@ class Caster:
 
     @staticmethod
     def _at(values: Tensor, primitives: Tensor) -> Tensor:
-        return values.flatten(0, 1)[primitives]
+        return values.flatten(0, 1).index_select(0, primitives)
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:

@@ -91,5 +91,5 @@ def assemble(shots: Sequence[tuple[Room, View]], width: int, height: int, device
 
 def _density(room: Room) -> NDArray[np.float32]:
     """Texture repeats per metre. Where a texture is stretched over a thin box this is right for its large faces."""
-    density: NDArray[np.float32] = np.median(room.factor / room.half, axis=1)
+    density: NDArray[np.float32] = np.sort(room.factor / room.half, axis=1)[:, 1]
     return density

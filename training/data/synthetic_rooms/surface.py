@@ -17,8 +17,8 @@ Planes = tuple[Tensor, Tensor, Tensor]
 
 @dataclass
 class Surface:
-    """Per pixel (F, H, W): z-depth; unit normal towards the camera, point and ray of z-depth 1, in the room; facing, minus
-    normal times ray; reflectance (linear RGB); gloss; emission; identity (class id * 256 + instance)."""
+    """Per pixel (F, H, W): z-depth; unit normal towards the camera, point, and ray of z-depth 1, all in the room;
+    facing, minus normal times ray; reflectance (linear RGB); gloss; emission; identity (class id * 256 + instance)."""
 
     depth: Tensor
     normal: Planes
@@ -40,7 +40,7 @@ def surface(caster: Caster, depth: Tensor, number: Tensor) -> Surface:
     """
     scene = caster.scene
     views, most = scene.kind.shape
-    index = (number + torch.arange(views, device=number.device, dtype=torch.int32)[:, None, None] * most).reshape(-1)
+    index = (number + torch.arange(views, device=number.device)[:, None, None] * most).view(-1)
     m = _gather(scene.inverse.reshape(-1, 9).t().contiguous(), index, number.shape)
     origin = _gather(caster.origin.reshape(-1, 3).t().contiguous(), index, number.shape)
     flat, tube = _gather(
@@ -60,7 +60,7 @@ def surface(caster: Caster, depth: Tensor, number: Tensor) -> Surface:
 
     face = dot(q, faces).gt_(0).add_(faces[1], alpha=2).add_(faces[2], alpha=4)  # rows of the shell's faces
     face.mul_(1 - number.clamp(max=1))
-    index = index + face.to(torch.int32).view(-1)
+    index = index + face.to(torch.int64).view(-1)
     facing = dot(normal, ray).neg_()
     footprint = exact / (facing.clamp(min=0.25).mul_(scene.focal[:, None, None]))
     paint = _gather(scene.looks[:7], index, number.shape)
@@ -138,10 +138,11 @@ def _texel(paint: Tensor, q: list[Tensor], faces: Planes, footprint: Tensor) -> 
 
 def _colour(colours: Tensor, texel: Tensor) -> Planes:
     """Mix a material's two colours (6, F, H, W) as the texel says."""
-    mix = (texel & 255).float().mul_(1 / 255)
-    shade = ((texel >> 8) & 255).float().mul_(2 / 255)
-    warm = ((texel >> 16) & 255).float().mul_(CHROMA_RANGE / 255).add_(1 - CHROMA_RANGE / 2)
-    cool = ((texel >> 24) & 255).float().mul_(CHROMA_RANGE / 255).add_(1 - CHROMA_RANGE / 2)
+    mix, shade, warm, cool = texel.view(torch.uint8).view(-1, 4).t().float().view(4, *texel.shape)
+    mix.mul_(1 / 255)
+    shade.mul_(2 / 255)
+    for chroma in (warm, cool):
+        chroma.mul_(CHROMA_RANGE / 255).add_(1 - CHROMA_RANGE / 2)
     green = (warm + cool).mul_(-0.5).add_(2)
     red, grass, blue = (torch.lerp(colours[i], colours[3 + i], mix).mul_(shade) for i in range(3))
     return red.mul_(warm), grass.mul_(green), blue.mul_(cool)
