@@ -1,0 +1,82 @@
+"""Evaluation: what is perfect is measured as perfect, whatever the camera's focal length."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from avtar_ros.metrics import FIGURES
+from avtar_ros.tasks import Maps
+from tests.training import tiny
+from training.data.batch import Batch
+from training.data.synthetic_rooms import render_rooms
+from training.evaluate import Infer, evaluate, held_out_rooms, torch_infer
+from training.models.inference import InferenceModel
+
+WIDTH, HEIGHT = 256, 192
+CARD = tiny.card(WIDTH, HEIGHT)
+
+
+@pytest.fixture(scope="module")
+def rooms() -> Batch:
+    return render_rooms(range(3), WIDTH, HEIGHT)
+
+
+def knowing(batch: Batch, depth_scale: float = 1.0) -> Infer:
+    """A model that knows these images: depth as the card's camera would have seen it, the rest as it is."""
+    assert CARD.depth is not None
+    as_card = CARD.depth.focal_px / batch.focal[:, None, None]
+
+    def infer(images: NDArray[np.uint8]) -> Maps:
+        assert np.array_equal(images, batch.image.numpy())
+        maps = {name: values.numpy().copy() for name, values in batch.maps.items()}
+        return maps | {"depth": (batch.maps["depth"] * as_card * depth_scale).numpy()}
+
+    return infer
+
+
+def test_a_perfect_model_has_perfect_figures(rooms: Batch) -> None:
+    assert rooms.focal.unique().numel() == 3, "cameras that differ"
+    figures = evaluate(knowing(rooms), CARD, [rooms])
+    assert figures.keys() == FIGURES.keys()
+    for key, value in figures.items():
+        perfect = 1 if FIGURES[key].higher_is_better else 0
+        assert value == pytest.approx(perfect, abs=0.01), key
+
+
+def test_depth_is_judged_in_metres_of_each_camera(rooms: Batch) -> None:
+    figures = evaluate(knowing(rooms, depth_scale=1.5), CARD, [rooms])
+    depth = rooms.maps["depth"].double()
+    assert figures["depth.abs_rel"] == pytest.approx(0.5, rel=1e-4)
+    assert figures["depth.rmse_m"] == pytest.approx(float((0.5 * depth).square().mean().sqrt()), rel=1e-4)
+    assert figures["depth.delta1"] == 0
+    assert figures["depth.delta2"] == 1
+
+
+def test_figures_are_pooled_over_batches(rooms: Batch) -> None:
+    """The same whether the rooms come at once or one by one, and not a mean of figures."""
+    one_by_one = [
+        Batch(rooms.image[i : i + 1], {name: m[i : i + 1] for name, m in rooms.maps.items()}, rooms.focal[i : i + 1])
+        for i in range(len(rooms))
+    ]
+    model = tiny.adapted_model()
+    model.card = CARD
+    infer = torch_infer(InferenceModel(model))
+    together, apart = evaluate(infer, CARD, [rooms]), evaluate(infer, CARD, one_by_one)
+    assert apart == pytest.approx(together, rel=1e-4)
+
+
+def test_a_task_without_ground_truth_has_no_figures(rooms: Batch) -> None:
+    maps = {name: values for name, values in rooms.maps.items() if name != "segmentation"}
+    figures = evaluate(knowing(rooms), CARD, [Batch(rooms.image, maps, rooms.focal)])
+    assert {key.split(".")[0] for key in figures} == {"depth", "normals", "edges"}
+
+
+def test_held_out_rooms_are_those_of_the_seeds_at_the_cards_size() -> None:
+    card = tiny.card()
+    batches = list(held_out_rooms(5, 70, card, chunk=2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    expected = render_rooms(range(70, 75), card.width, card.height)
+    assert torch.equal(torch.cat([batch.image for batch in batches]), expected.image)
