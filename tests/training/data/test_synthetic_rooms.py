@@ -198,6 +198,31 @@ def test_a_seed_looks_the_same_in_every_company() -> None:
             assert torch.equal(batch.maps[task][place], values[0]), task
 
 
+def test_the_number_of_threads_changes_nothing_and_stays_as_it_was(rooms: Batch) -> None:
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            batch = render_rooms(range(5), WIDTH, HEIGHT)
+            assert torch.get_num_threads() == number
+            assert torch.equal(batch.image, rooms.image[:5])
+            assert torch.equal(batch.maps["normals"], rooms.maps["normals"][:5])
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_sees_the_same_rooms(rooms: Batch) -> None:
+    batch = render_rooms(range(8), WIDTH, HEIGHT, device="cuda").to("cpu")
+    for task in ("segmentation", "edges"):
+        assert float((batch.maps[task] == rooms.maps[task][:8]).float().mean()) > 0.999
+    for task in ("depth", "normals"):
+        close = (batch.maps[task] - rooms.maps[task][:8]).abs() < 1e-3
+        assert float(close.float().mean()) > 0.999
+    assert float((batch.image.float() - rooms.image[:8].float()).abs().mean()) < 0.5
+
+
 def test_seeds_differ(rooms: Batch) -> None:
     images = rooms.image.flatten(1).float()
     apart = torch.cdist(images, images, p=1) / images.shape[1]
