@@ -71,19 +71,37 @@ class MetricOptions:
     max_depth_m: float | None = None
 
 
+Sums = NDArray[np.float64]
+
+
 class TaskMetric(ABC):
-    """The running sums of one task."""
+    """A task's metric, which is a function of sums over pixels, (size,): those of several images simply add up.
+
+    The first `brief` sums give all figures but those that are costly to keep for every frame.
+    """
+
+    size: int
+    brief: int
 
     def __init__(self, options: MetricOptions) -> None:
         self.options = options
+        self.sums: Sums = np.zeros(self.size)
 
     @abstractmethod
+    def measure(self, prediction: TaskMap, truth: TaskMap) -> Sums:
+        """The sums of maps (B, H, W[, 3]) of equal shape."""
+
+    @abstractmethod
+    def figures(self, sums: Sums) -> dict[str, float]:
+        """The figures that sums give, all or the first `brief` of them; empty where no pixel was known."""
+
     def update(self, prediction: TaskMap, truth: TaskMap) -> None:
         """Add maps (B, H, W[, 3]) of equal shape."""
+        self.sums += self.measure(prediction, truth)
 
-    @abstractmethod
     def compute(self) -> dict[str, float]:
         """The figures so far; empty while no pixel was known."""
+        return self.figures(self.sums)
 
 
 class SegmentationMetric(TaskMetric):
@@ -94,11 +112,11 @@ class SegmentationMetric(TaskMetric):
     """
 
     def __init__(self, options: MetricOptions) -> None:
+        # [true class, predicted class]; the last column holds predictions that are no class.
+        self.size = self.brief = options.classes * (options.classes + 1)
         super().__init__(options)
-        self.confusion = np.zeros((options.classes, options.classes + 1), np.int64)
-        """[true class, predicted class]; the last column holds predictions that are no class."""
 
-    def update(self, prediction: TaskMap, truth: TaskMap) -> None:
+    def measure(self, prediction: TaskMap, truth: TaskMap) -> Sums:
         classes = self.options.classes
         known = truth != UNLABELLED
         true, predicted = truth[known].astype(np.intp), np.minimum(prediction[known], classes).astype(np.intp)
@@ -107,19 +125,19 @@ class SegmentationMetric(TaskMetric):
                 f"the truth has class id {true.max()}, but the model has {classes} classes. "
                 "Judge it against labels of its own classes."
             )
-        pairs = np.bincount(true * (classes + 1) + predicted, minlength=self.confusion.size)
-        self.confusion += pairs.reshape(self.confusion.shape)
+        return np.bincount(true * (classes + 1) + predicted, minlength=self.size).astype(np.float64)
 
-    def class_iou(self) -> NDArray[np.float64]:
+    def class_iou(self, sums: Sums) -> NDArray[np.float64]:
         """IoU of each class, (classes,); NaN where the class was neither there nor predicted."""
-        square = self.confusion[:, :-1]
-        union = self.confusion.sum(1) + square.sum(0) - square.diagonal()
+        confusion = sums.reshape(self.options.classes, -1)
+        square = confusion[:, :-1]
+        union = confusion.sum(1) + square.sum(0) - square.diagonal()
         return np.where(union > 0, square.diagonal() / np.maximum(union, 1), np.nan)
 
-    def compute(self) -> dict[str, float]:
-        if not self.confusion.any():
+    def figures(self, sums: Sums) -> dict[str, float]:
+        if not sums.any():
             return {}
-        return {"segmentation.miou": float(np.nanmean(self.class_iou()))}
+        return {"segmentation.miou": float(np.nanmean(self.class_iou(sums)))}
 
 
 class DepthMetric(TaskMetric):
@@ -129,31 +147,29 @@ class DepthMetric(TaskMetric):
     """
 
     LIMITS = 1.25 ** np.arange(1, 4)
+    size = brief = 3 + len(LIMITS)
 
-    def __init__(self, options: MetricOptions) -> None:
-        super().__init__(options)
-        self._pixels = 0
-        self._squared = self._relative = 0.0
-        self._within = np.zeros(len(self.LIMITS), np.int64)
+    def measure(self, prediction: TaskMap, truth: TaskMap) -> Sums:
+        known = self.known(prediction, truth)
+        p, g = prediction[known].astype(np.float64), truth[known].astype(np.float64)
+        error, ratio = np.abs(p - g), np.maximum(p / g, g / p)
+        within = [np.count_nonzero(ratio < limit) for limit in self.LIMITS]
+        return np.array([p.size, np.square(error).sum(), (error / g).sum(), *within], np.float64)
 
-    def update(self, prediction: TaskMap, truth: TaskMap) -> None:
+    def known(self, prediction: TaskMap, truth: TaskMap) -> NDArray[np.bool_]:
+        """Which pixels count."""
         known = np.isfinite(truth) & (truth > 0) & np.isfinite(prediction) & (prediction > 0)
         if self.options.max_depth_m is not None:
             known &= truth <= self.options.max_depth_m
-        p, g = prediction[known].astype(np.float64), truth[known].astype(np.float64)
-        error, ratio = np.abs(p - g), np.maximum(p / g, g / p)
-        self._pixels += p.size
-        self._squared += float(np.square(error).sum())
-        self._relative += float((error / g).sum())
-        self._within += [np.count_nonzero(ratio < limit) for limit in self.LIMITS]
+        return np.asarray(known)
 
-    def compute(self) -> dict[str, float]:
-        if not self._pixels:
+    def figures(self, sums: Sums) -> dict[str, float]:
+        if not sums[0]:
             return {}
-        delta1, delta2, delta3 = (self._within / self._pixels).tolist()
+        squared, relative, delta1, delta2, delta3 = (sums[1:] / sums[0]).tolist()
         return {
-            "depth.rmse_m": float(np.sqrt(self._squared / self._pixels)),
-            "depth.abs_rel": self._relative / self._pixels,
+            "depth.rmse_m": float(np.sqrt(squared)),
+            "depth.abs_rel": relative,
             "depth.delta1": delta1,
             "depth.delta2": delta2,
             "depth.delta3": delta3,
@@ -167,38 +183,27 @@ class NormalsMetric(TaskMetric):
     """
 
     LIMITS = (11.25, 22.5, 30.0)
+    BINS = round(180 / MEDIAN_STEP_DEG)
+    brief = 2 + len(LIMITS)
+    size = brief + BINS
 
-    def __init__(self, options: MetricOptions) -> None:
-        super().__init__(options)
-        self._pixels = 0
-        self._sum = 0.0
-        self._within = np.zeros(len(self.LIMITS), np.int64)
-        self._histogram = np.zeros(round(180 / MEDIAN_STEP_DEG), np.int64)
+    def measure(self, prediction: TaskMap, truth: TaskMap) -> Sums:
+        angle = angles_deg(prediction, truth)
+        bins = np.minimum((angle / MEDIAN_STEP_DEG).astype(np.intp), self.BINS - 1)
+        within = [np.count_nonzero(angle < limit) for limit in self.LIMITS]
+        counts = np.bincount(bins, minlength=self.BINS)
+        return np.concatenate([[angle.size, angle.sum(dtype=np.float64)], within, counts])
 
-    def update(self, prediction: TaskMap, truth: TaskMap) -> None:
-        lengths = [_length(vectors) for vectors in (prediction, truth)]
-        known = np.logical_and.reduce([np.isfinite(length) & (length > 0) for length in lengths])
-        p, g = (vectors[known] / length[known][:, None]
-                for vectors, length in zip((prediction, truth), lengths, strict=True))
-        angle = np.degrees(2 * np.arctan2(_length(p - g), _length(p + g)))
-        self._pixels += angle.size
-        self._sum += float(angle.sum(dtype=np.float64))
-        self._within += [np.count_nonzero(angle < limit) for limit in self.LIMITS]
-        bins = np.minimum((angle / MEDIAN_STEP_DEG).astype(np.intp), self._histogram.size - 1)
-        self._histogram += np.bincount(bins, minlength=self._histogram.size)
-
-    def compute(self) -> dict[str, float]:
-        if not self._pixels:
+    def figures(self, sums: Sums) -> dict[str, float]:
+        if not sums[0]:
             return {}
-        middle = np.searchsorted(self._histogram.cumsum(), self._pixels / 2)
-        within = (self._within / self._pixels).tolist()
-        return {
-            "normals.mean_deg": self._sum / self._pixels,
-            "normals.median_deg": (float(middle) + 0.5) * MEDIAN_STEP_DEG,
-            "normals.within_11_25": within[0],
-            "normals.within_22_5": within[1],
-            "normals.within_30": within[2],
-        }
+        mean, *within = (sums[1 : self.brief] / sums[0]).tolist()
+        found = {"normals.mean_deg": mean}
+        if sums.size > self.brief:
+            middle = np.searchsorted(sums[self.brief :].cumsum(), sums[0] / 2)
+            found["normals.median_deg"] = (float(middle) + 0.5) * MEDIAN_STEP_DEG
+        names = ("normals.within_11_25", "normals.within_22_5", "normals.within_30")
+        return {**found, **dict(zip(names, within, strict=True))}
 
 
 class EdgesMetric(TaskMetric):
@@ -213,45 +218,45 @@ class EdgesMetric(TaskMetric):
     instead of an assignment problem for every threshold.
     """
 
-    def __init__(self, options: MetricOptions) -> None:
-        super().__init__(options)
-        self._pixels = 0
-        self._difference = 0.0
-        # Counts by how many thresholds a pixel passes; cumulated from the right only in `compute`.
-        self._predicted, self._predicted_matched, self._true, self._true_matched = (
-            np.zeros(len(EDGE_THRESHOLDS) + 1, np.int64) for _ in range(4)
-        )
+    # Counts by how many thresholds a pixel passes, for each of: predicted, of those matched, true, of those matched.
+    size = brief = 2 + 4 * (len(EDGE_THRESHOLDS) + 1)
 
-    def update(self, prediction: TaskMap, truth: TaskMap) -> None:
-        for predicted, true in zip(prediction, truth, strict=True):
-            self._update_image(predicted, true)
+    def measure(self, prediction: TaskMap, truth: TaskMap) -> Sums:
+        images = [self._measure_image(p, g) for p, g in zip(prediction, truth, strict=True)]
+        return np.asarray(np.sum(images, axis=0, dtype=np.float64))
 
-    def _update_image(self, prediction: TaskMap, truth: TaskMap) -> None:
+    def _measure_image(self, prediction: TaskMap, truth: TaskMap) -> Sums:
         known = np.isfinite(truth) & np.isfinite(prediction)
-        self._pixels += int(np.count_nonzero(known))
-        self._difference += float(np.abs(prediction[known] - truth[known]).sum(dtype=np.float64))
+        difference = np.abs(prediction[known] - truth[known]).sum(dtype=np.float64)
 
         thin = np.where(known, thin_edges(np.nan_to_num(prediction)), np.float32(0))
         edges = known & (truth >= 0.5)
-        tolerance = EDGE_TOLERANCE * float(np.hypot(*truth.shape))
+        tolerance = edge_tolerance_px(truth)
         # The strongest prediction within the tolerance.
         near = cv2.dilate(thin, _disc(tolerance)).astype(np.float32, copy=False)
         distance = cv2.distanceTransform((~edges).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         # OpenCV gives a large finite distance, not infinity, where there is no edge at all.
         matched = (distance <= tolerance) & edges.any()
-        self._predicted += _passes(thin[thin > 0])
-        self._predicted_matched += _passes(thin[(thin > 0) & matched])
-        self._true += _passes(np.ones(np.count_nonzero(edges), np.float32))
-        self._true_matched += _passes(near[edges])
+        counts = [
+            _passes(thin[thin > 0]),
+            _passes(thin[(thin > 0) & matched]),
+            _passes(np.ones(np.count_nonzero(edges), np.float32)),
+            _passes(near[edges]),
+        ]
+        return np.concatenate([[np.count_nonzero(known), difference], *counts])
 
-    def compute(self) -> dict[str, float]:
-        if not self._pixels:
+    def figures(self, sums: Sums) -> dict[str, float]:
+        if not sums[0]:
             return {}
-        counts = (self._predicted_matched, self._predicted, self._true_matched, self._true)
-        hits, predicted, found, true = (_at_least(count) for count in counts)
+        predicted, hits, true, found = (_at_least(count) for count in np.split(sums[2:], 4))
         precision, recall = hits / np.maximum(predicted, 1), found / np.maximum(true, 1)
         f = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-        return {"edges.f1": float(f.max()), "edges.l1": self._difference / self._pixels}
+        return {"edges.f1": float(f.max()), "edges.l1": float(sums[1] / sums[0])}
+
+
+def edge_tolerance_px(edges: TaskMap) -> float:
+    """How far an edge may lie from another in a map (H, W) to be the same."""
+    return EDGE_TOLERANCE * float(np.hypot(*edges.shape))
 
 
 def thin_edges(edges: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -275,6 +280,15 @@ def thin_edges(edges: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(crest, edges, np.float32(0)).astype(np.float32)
 
 
+def angles_deg(a: TaskMap, b: TaskMap) -> TaskMap:
+    """The angles (n,) in degrees between vectors (..., 3), where both are known: finite and not zero."""
+    lengths = [_length(vectors) for vectors in (a, b)]
+    known = np.logical_and.reduce([np.isfinite(length) & (length > 0) for length in lengths])
+    p, g = (vectors[known] / length[known][:, None] for vectors, length in zip((a, b), lengths, strict=True))
+    angles: TaskMap = np.degrees(2 * np.arctan2(_length(p - g), _length(p + g)))
+    return angles
+
+
 def _length(vectors: TaskMap) -> TaskMap:
     """The lengths (...) of vectors (..., 3)."""
     length: TaskMap = np.sqrt(np.einsum("...i,...i", vectors, vectors))
@@ -292,7 +306,7 @@ def _passes(values: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.bincount(reached, minlength=len(EDGE_THRESHOLDS) + 1)
 
 
-def _at_least(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _at_least(counts: Sums) -> Sums:
     """From counts of pixels that reach exactly k thresholds, those that reach each threshold."""
     return counts[::-1].cumsum()[::-1][1:]
 

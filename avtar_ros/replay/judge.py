@@ -1,19 +1,31 @@
-"""What is to be told of a run: metrics over all frames, the time each took, and a few frames to look at."""
+"""What is to be told of a run: figures over all frames and of each, the time each took, and frames to look at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from avtar_ros import rendering
-from avtar_ros.metrics import MetricError, StreamingMetrics
+from avtar_ros.metrics import MetricError, SegmentationMetric, Sums
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
-from avtar_ros.tasks import TASKS, Maps, TaskMap
+from avtar_ros.replay.agreement import DepthNormalsMeter, EdgesBoundariesMeter
+from avtar_ros.replay.frame_table import FrameTable
+from avtar_ros.replay.image_quality import ImageQualityMeter
+from avtar_ros.replay.meters import BANDS_M, Meter, TruthMeter, View, in_band, truth_meters, with_normals_of_depth
+from avtar_ros.replay.stability import StabilityMeter, StaticPixels
+from avtar_ros.replay.tally import Blocks, Tally
+from avtar_ros.replay.unlikeness import Look, look, unlikeness
+from avtar_ros.tasks import DEPTH, TASKS, Maps, TaskMap
 
 SHOWN_FRAMES = 5
+WORST_FRAMES = 2
+CLASS_IOU = "segmentation.iou"
 PICTURE_WIDTH = 384
 OVERLAY_OPACITY = 0.6
 
@@ -39,36 +51,86 @@ class FrameTime:
     latency_ns: int
 
 
+@dataclass(frozen=True)
+class WorstFrame:
+    """A frame on which a figure is at its worst."""
+
+    key: str
+    value: float
+    frame: ShownFrame
+
+
 class Judge:
     """Takes frame after frame with what was predicted and what is true.
 
     `max_depth_m` leaves true depth beyond it out of the metrics. `problems` says what could not be measured.
     """
 
-    def __init__(self, card: ModelCard, max_depth_m: float | None = None) -> None:
+    def __init__(self, card: ModelCard, max_depth_m: float | None = None, tasks: Sequence[str] | None = None) -> None:
         self.card = card
-        self.metrics = StreamingMetrics(card.tasks, len(card.classes), max_depth_m)
+        tasks = tasks or card.tasks
+        self.meters = [*truth_meters(card, tasks, max_depth_m), *_meters_without_truth(tasks)]
+        self.known = {key: figure for meter in self.meters for key, figure in meter.figures_given.items()}
         self.problems: list[str] = []
         self.times: list[FrameTime] = []
+        self.table = FrameTable()
+        self.blocks = Blocks()
+        self.looks: list[Look] = []
+        self._total = Tally()
+        self._cameras: defaultdict[str, Tally] = defaultdict(Tally)
+        self._bands = {band: Tally() for band in BANDS_M}
+        self._before: dict[str, View] = {}
+        self._worst: defaultdict[str, list[WorstFrame]] = defaultdict(list)
         self._shown: list[ShownFrame] = []
         self._stride = 1
 
-    def add(self, frame: Frame, maps: Maps, truth: Maps, latency_ns: int) -> None:
+    def add(self, frame: Frame, maps: Maps, truth: Maps, latency_ns: int, camera: str = "") -> None:
         """Add a frame, its maps at one size (H, W[, 3]), and the truth there is, at any size."""
         truth = {task: fit(truth[task], maps[task]) for task in maps if task in truth}
-        for task in truth.keys() & self.metrics.tasks.keys():
-            self._measure(task, maps[task], truth[task])
+        view = with_normals_of_depth(View(frame, maps, truth, self._before.get(camera)))
+        measured = self._measure(view)
+        self._total.add(measured)
+        self._cameras[camera].add(measured)
+        brief = {meter.name: meter.brief(measured[meter.name]) for meter in self.meters if meter.name in measured}
+        self.blocks.add(brief)
+        if DEPTH.name in view.truth:
+            for band, tally in self._bands.items():
+                tally.add(self._measure_truth(in_band(view, *band)))
+        figures = {k: v for m in self.meters if m.name in brief for k, v in m.figures(brief[m.name]).items()}
+        self.looks.append(look(frame.image))
+        self._keep_worst(view, figures)
         if len(self.times) % self._stride == 0:
-            self._show(frame, maps, truth)
+            self._show(view)
+        self._before[camera] = replace(view, before=None)
+        self.table.add(frame.stamp_ns, camera, latency_ns, figures)
         self.times.append(FrameTime(frame.stamp_ns, latency_ns))
 
-    def _measure(self, task: str, prediction: TaskMap, truth: TaskMap) -> None:
-        """Add to a task's metric, or give the metric up where the truth is not of this model's kind."""
-        try:
-            self.metrics.update({task: prediction[None]}, {task: truth[None]})
-        except MetricError as error:
-            self.metrics.tasks.pop(task)
-            self.problems.append(f"{TASKS[task].title} is not measured: {error}")
+    @property
+    def figures(self) -> dict[str, float]:
+        """All figures over all frames."""
+        return self._total.figures(self.meters)
+
+    @property
+    def breakdown(self) -> dict[str, dict[str, dict[str, float]]]:
+        """{what it is broken down by: {group: figures}}: true distance, class, and camera where there are several."""
+        bands = {_band_name(*band): tally.figures(self.meters) for band, tally in self._bands.items()}
+        cameras = {name: tally.figures(self.meters) for name, tally in self._cameras.items()}
+        groups = {
+            "True distance": {name: figures for name, figures in bands.items() if figures},
+            "Class": self._class_figures(),
+            "Camera": cameras if len(cameras) > 1 else {},
+        }
+        return {name: group for name, group in groups.items() if group}
+
+    @property
+    def worst(self) -> dict[str, list[WorstFrame]]:
+        """By key, the frames where it is worst, the very worst first; of each task's headline figures only."""
+        return {key: sorted(frames, key=self._badness, reverse=True) for key, frames in self._worst.items()}
+
+    @property
+    def unlikeness(self) -> NDArray[np.float32]:
+        """How much each frame looks unlike the rest, (frames,)."""
+        return unlikeness(self.looks)
 
     @property
     def shown(self) -> list[ShownFrame]:
@@ -76,12 +138,65 @@ class Judge:
         picks = np.linspace(0, len(self._shown) - 1, min(SHOWN_FRAMES, len(self._shown)))
         return [self._shown[round(i)] for i in picks]
 
-    def _show(self, frame: Frame, maps: Maps, truth: Maps) -> None:
+    def _measure(self, view: View) -> dict[str, Sums]:
+        """The sums of every meter that can measure something; one to which the truth does not fit is given up."""
+        measured = {}
+        for meter in tuple(self.meters):
+            try:
+                sums = meter.measure(view)
+            except MetricError as error:
+                self.meters.remove(meter)
+                self.problems.append(f"{TASKS[meter.name].title} is not measured: {error}")
+                continue
+            if sums is not None:
+                measured[meter.name] = sums
+        return measured
+
+    def _measure_truth(self, view: View) -> dict[str, Sums]:
+        measured = {m.name: m.measure(view) for m in self.meters if isinstance(m, TruthMeter)}
+        return {name: sums for name, sums in measured.items() if sums is not None}
+
+    def _class_figures(self) -> dict[str, dict[str, float]]:
+        for meter in self.meters:
+            if isinstance(meter, TruthMeter) and isinstance(meter.metric, SegmentationMetric):
+                sums = self._total.sums.get(meter.name)
+                ious = meter.metric.class_iou(sums) if sums is not None else ()
+                pairs = zip(self.card.classes, ious, strict=False)
+                return {c.name: {CLASS_IOU: float(iou)} for c, iou in pairs if np.isfinite(iou)}
+        return {}
+
+    def _badness(self, worst: WorstFrame) -> float:
+        return -worst.value if self.known[worst.key].higher_is_better else worst.value
+
+    def _keep_worst(self, view: View, figures: dict[str, float]) -> None:
+        """Keep the frame for showing if it is among the worst in one of its tasks' first figures."""
+        headlines = {key.partition(".")[0]: key for key in reversed(figures) if key.partition(".")[0] in TASKS}
+        for key in headlines.values():
+            kept = self._worst[key]
+            candidate = WorstFrame(key, figures[key], ShownFrame(view.frame.stamp_ns, ()))
+            mildest = min(kept, key=self._badness, default=None)
+            if len(kept) == WORST_FRAMES and mildest is not None:
+                if self._badness(candidate) <= self._badness(mildest):
+                    continue
+                kept.remove(mildest)
+            kept.append(replace(candidate, frame=show(view.frame, view.maps, view.truth, self.card)))
+
+    def _show(self, view: View) -> None:
         """Keep a frame for showing; every other is let go, and kept from now on, when they become too many."""
-        self._shown.append(show(frame, maps, truth, self.card))
+        self._shown.append(show(view.frame, view.maps, view.truth, self.card))
         if len(self._shown) == 2 * SHOWN_FRAMES:
             self._shown = self._shown[::2]
             self._stride *= 2
+
+
+def _meters_without_truth(tasks: Sequence[str]) -> list[Meter]:
+    static = StaticPixels()
+    stability: list[Meter] = [StabilityMeter(task, static) for task in tasks]
+    return [*stability, DepthNormalsMeter(), EdgesBoundariesMeter(), ImageQualityMeter()]
+
+
+def _band_name(low_m: float, high_m: float) -> str:
+    return f"{low_m:g}–{high_m:g} m" if np.isfinite(high_m) else f"> {low_m:g} m"
 
 
 def show(frame: Frame, maps: Maps, truth: Maps, card: ModelCard) -> ShownFrame:

@@ -131,7 +131,7 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> int:
         perception = Perception(engine, options.tasks, options.map_size)
         cameras = _find_cameras(bag, perception, options)
         make_folder(options.out)
-        judge = Judge(engine.card, options.max_depth_m)
+        judge = Judge(engine.card, options.max_depth_m, perception.tasks)
         begin = time.perf_counter()
         with PartedOutput(options.out / PARTS, _identity(options, engine), cameras, perception.tasks) as output:
             recalled = output.frames

@@ -69,4 +69,4 @@ def _infer(perception: Perception, frames: Iterable[RecordedFrame]) -> Generator
 
 def _judge(judge: Judge, perceived: PerceivedFrame) -> None:
     recorded = perceived.recorded
-    judge.add(recorded.frame, perceived.maps, recorded.truth, perceived.latency_ns)
+    judge.add(recorded.frame, perceived.maps, recorded.truth, perceived.latency_ns, recorded.topic)

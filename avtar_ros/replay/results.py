@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from avtar_ros import rendering
-from avtar_ros.metrics import FIGURES
 from avtar_ros.model_card import ModelCard
 from avtar_ros.replay.files import write_bytes, write_json
 from avtar_ros.replay.judge import Judge, ShownFrame
 from avtar_ros.replay.recorded_frames import RecordedCamera
 from avtar_ros.replay.report import Report, latency_figures
+from avtar_ros.replay.saved_sums import save_sums
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,28 @@ class Run:
 
     @property
     def figures(self) -> dict[str, float]:
-        """The metrics there is truth for, then counts, frames per second and latency."""
+        """The figures that could be measured, then counts, frames per second and latency, then the breakdown.
+
+        Keys of the breakdown have the group in brackets: "depth.rmse_m[0–2 m]".
+        """
         inferred = len(self.judge.times) if self.inferred is None else self.inferred
+        broken_down = {
+            f"{key}[{group}]": value
+            for groups in self.judge.breakdown.values()
+            for group, figures in groups.items()
+            for key, value in figures.items()
+        }
         fps = {"fps": inferred / self.seconds} if inferred else {}
         return {
-            **self.judge.metrics.compute(), **self.counts, **fps, **latency_figures(self.judge.times),
+            **self.judge.figures, **self.counts, **fps, **latency_figures(self.judge.times), **broken_down,
         }
 
     def write(self, out: Path) -> None:
         """Write metrics.json, report.html and, if there was a frame, picture.png into the folder `out`."""
         figures = self.figures
         write_json(out / "metrics.json", figures)
+        self.judge.table.write(out / "frames.csv")
+        save_sums(out / "sums.npz", self.judge)
         report = Report(
             kind=self.kind,
             title=self.title,
@@ -69,7 +80,8 @@ class Run:
         """The figures as lines of text, for a terminal."""
         figures = self.figures
         rows = _summary(figures, self.counts)
-        rows |= {key: FIGURES[key].text(value) for key, value in figures.items() if key in FIGURES}
+        known = self.judge.known
+        rows |= {key: known[key].text(value) for key, value in figures.items() if key in known}
         width = max(map(len, rows))
         return "\n".join(f"  {name:<{width}}  {value:>9}" for name, value in rows.items())
 

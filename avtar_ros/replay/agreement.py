@@ -1,0 +1,59 @@
+"""Whether the maps of one frame agree with each other, which they must where all are right.
+
+    normals.from_depth_deg = mean angle between predicted normals and the normals of predicted depth
+    edges.on_boundaries    = share of pixels at a border between predicted classes that have a predicted edge,
+                             e ≥ 0.5, within the edge metric's tolerance
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from avtar_ros.metrics import Figure, Sums, angles_deg, edge_tolerance_px
+from avtar_ros.replay.meters import Meter, View
+from avtar_ros.surface import normals_of_depth
+from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
+
+EDGE = 0.5
+
+
+class DepthNormalsMeter(Meter):
+    """Needs the focal length, for depth has no shape without it."""
+
+    name = "depth and normals"
+    figures_given = {  # noqa: RUF012, constant
+        "normals.from_depth_deg": Figure("Angle to the normals of predicted depth", "°", False)
+    }
+
+    def measure(self, view: View) -> Sums | None:
+        if view.focal_px is None or not {DEPTH.name, NORMALS.name} <= view.maps.keys():
+            return None
+        angles = angles_deg(view.maps[NORMALS.name], normals_of_depth(view.maps[DEPTH.name], view.focal_px))
+        return np.array([angles.size, angles.sum(dtype=np.float64)], np.float64)
+
+    def figures(self, sums: Sums) -> dict[str, float]:
+        return {"normals.from_depth_deg": float(sums[1] / sums[0])} if sums[0] else {}
+
+
+class EdgesBoundariesMeter(Meter):
+    """One way only: many edges, such as those between two walls, are no border between classes."""
+
+    name = "edges and boundaries"
+    figures_given = {  # noqa: RUF012, constant
+        "edges.on_boundaries": Figure("Class borders that have an edge", "", True)
+    }
+
+    def measure(self, view: View) -> Sums | None:
+        if not {EDGES.name, SEGMENTATION.name} <= view.maps.keys():
+            return None
+        ids, edges = view.maps[SEGMENTATION.name], view.maps[EDGES.name] >= EDGE
+        border = np.zeros(ids.shape, bool)
+        border[:, 1:] |= ids[:, 1:] != ids[:, :-1]
+        border[1:] |= ids[1:] != ids[:-1]
+        distance = cv2.distanceTransform((~edges).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        near = (distance <= edge_tolerance_px(ids)) & edges.any()
+        return np.array([np.count_nonzero(border), np.count_nonzero(border & near)], np.float64)
+
+    def figures(self, sums: Sums) -> dict[str, float]:
+        return {"edges.on_boundaries": float(sums[1] / sums[0])} if sums[0] else {}
