@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+
+from tqdm import tqdm
 
 from avtar_ros.engines.sidecar import (
     BuildOptions,
@@ -24,9 +28,10 @@ from avtar_ros.engines.tensorrt import load_tensorrt
 from avtar_ros.errors import AvtarError
 from engine_build.compiler import MEBIBYTE, Compiler
 from engine_build.devices import devices_like, find_device
-from engine_build.errors import BuildError
+from engine_build.errors import BuildError, VerificationError
 from engine_build.machine import Machine, available_memory, this_machine
 from engine_build.onnx_model import OnnxModel, read_model
+from engine_build.stages import fewest, half_precision_stages, keep_in_float32
 from engine_build.timing_cache import cache_path
 from engine_build.verify import ComparedOn, verify
 
@@ -36,7 +41,10 @@ SHARE_OF_MEMORY = 0.5
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """`precision` None takes the model's own; `device` names the one that this must be."""
+    """`precision` None takes the model's own; `device` names the one that this must be.
+
+    `keep_fp32` are stages of a half-precision model to compute in float32; with `find_keep_fp32` the fewest that do.
+    """
 
     model: Path
     out: Path
@@ -45,6 +53,7 @@ class BuildRequest:
     workspace_mb: int = 0
     level: int = 3
     keep_fp32: tuple[str, ...] = ()
+    find_keep_fp32: bool = False
     device: str | None = None
     compile_only: bool = False
     force: bool = False
@@ -70,6 +79,8 @@ def build(request: BuildRequest) -> BuildResult:
             verify(request.out, request.model, request.compared_on)
         return BuildResult(read_sidecar(request.out), ())
     with _draft(request.out) as draft:
+        if request.find_keep_fp32:
+            request = dataclasses.replace(request, keep_fp32=_stages_to_keep(request, model, machine, draft))
         sidecar = compile_engine(request, model, machine, draft)
         if not request.compile_only:
             verify(draft, request.model, request.compared_on)
@@ -89,8 +100,9 @@ def compile_engine(request: BuildRequest, model: OnnxModel, machine: Machine, pa
     trt = load_tensorrt()
     workspace_mb = request.workspace_mb or int(SHARE_OF_MEMORY * available_memory() / MEBIBYTE)
     begun = time.monotonic()
-    compiler = Compiler(trt, model)
     options = options_of(request, model)
+    graph = keep_in_float32(model.graph, options.keep_fp32) if options.keep_fp32 else model.graph
+    compiler = Compiler(trt, dataclasses.replace(model, graph=graph))
     compiled = compiler.compile(options, workspace_mb, cache_path(str(trt.__version__), machine.gpu))
     sidecar = Sidecar(
         card=model.card,
@@ -111,6 +123,27 @@ def compile_engine(request: BuildRequest, model: OnnxModel, machine: Machine, pa
     return sidecar
 
 
+def _stages_to_keep(request: BuildRequest, model: OnnxModel, machine: Machine, draft: Path) -> tuple[str, ...]:
+    """The fewest stages that must compute in float32 for the engine to agree with its model, found by building."""
+    stages = half_precision_stages(model.graph)
+
+    def agrees(kept: Sequence[str]) -> bool:
+        tqdm.write(f"trying float32 in: {', '.join(kept) or 'nothing'}", file=sys.stderr)
+        compile_engine(dataclasses.replace(request, keep_fp32=tuple(kept)), model, machine, draft)
+        try:
+            verify(draft, request.model, request.compared_on)
+        except VerificationError:
+            return False
+        return True
+
+    if not agrees(stages):
+        raise VerificationError(
+            f"{model.path}: differs even with every stage in float32, so rounding is not the cause. Build the float32 "
+            "model, and compare with that: avtar-engine verify ENGINE --against FLOAT32.onnx"
+        )
+    return tuple(fewest(stages, agrees))
+
+
 def _check_request(request: BuildRequest, model: OnnxModel, machine: Machine) -> None:
     if request.precision not in (None, model.precision):
         raise BuildError(
@@ -118,6 +151,10 @@ def _check_request(request: BuildRequest, model: OnnxModel, machine: Machine) ->
             "every type as the ONNX file has it, so precision is chosen at export: "
             f"avtar-train export CHECKPOINT --precision {request.precision} --out FILE"
         )
+    if (request.keep_fp32 or request.find_keep_fp32) and model.precision == "fp32":
+        raise BuildError(f"{model.path}: this is a float32 model; there is nothing to keep in float32.")
+    if request.find_keep_fp32 and request.compile_only:
+        raise BuildError("what must be kept in float32 is found by running engines. Leave out --compile-only.")
     if request.device and not find_device(request.device).is_like(machine):
         here = ", ".join(device.name for device in devices_like(machine)) or "none of the known devices"
         raise BuildError(
@@ -143,7 +180,7 @@ def _changes(request: BuildRequest, model: OnnxModel, machine: Machine) -> tuple
     except AvtarError:
         return ("the engine that is there is not the one of its sidecar",)
     options = options_of(request, model)
-    wanted = {
+    wanted: dict[str, tuple[object, object]] = {
         "ONNX content": (sidecar.onnx_sha256[:12], model.sha256[:12]),
         "TensorRT": (sidecar.tensorrt, machine.tensorrt),
         "GPU": (str(sidecar.gpu or "none"), str(machine.gpu or "none")),
@@ -151,8 +188,10 @@ def _changes(request: BuildRequest, model: OnnxModel, machine: Machine) -> tuple
         "batch": (sidecar.options.batch, options.batch),
         "workspace in MB": (sidecar.options.workspace_mb or "automatic", options.workspace_mb or "automatic"),
         "level": (sidecar.options.level, options.level),
-        "kept in float32": (sidecar.options.keep_fp32 or "nothing", options.keep_fp32 or "nothing"),
     }
+    if not request.find_keep_fp32:
+        before, now = (", ".join(stages) or "nothing" for stages in (sidecar.options.keep_fp32, options.keep_fp32))
+        wanted["kept in float32"] = (before, now)
     return tuple(f"{what}: {old} → {new}" for what, (old, new) in wanted.items() if old != new)
 
 

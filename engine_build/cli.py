@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import logging
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from avtar_ros.agreement import FIGURES, PRECISIONS, describe
+from avtar_ros.engines import INPUT
 from avtar_ros.errors import AvtarError
+from engine_build.bench import Measured, Spread
 from engine_build.errors import BuildError, VerificationError
 
 INTERRUPTED = 130
+AUTO = "auto"
 DIFFERENT = 3
 """Exit code where an engine runs but does not give its model's maps."""
 
@@ -22,6 +27,9 @@ DIFFERENT = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; gives the exit code: 0, 1 after an error, 3 after a failed verification, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s")
+    if not options.verbose:  # its errors are part of ours
+        logging.getLogger("avtar_ros.engines.tensorrt").setLevel(logging.CRITICAL)
     try:
         options.run(options)
     except VerificationError as error:
@@ -42,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Build TensorRT engines from ONNX models, check them and measure them.",
         epilog="Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 the engine's maps differ, 130 interrupted.",
     )
+    parser.add_argument("--verbose", action="store_true", help="show what TensorRT has to say, too")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     devices = commands.add_parser(
@@ -60,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--out", type=Path, metavar="FILE", help="the engine (default: the model's name, .engine)")
     build.add_argument("--precision", choices=PRECISIONS, help="refuse a model of the other (default: the model's)")
     build.add_argument("--batch", type=_positive, default=1, metavar="N", help="most images at once (default: 1)")
+    build.add_argument("--keep-fp32", nargs="+", default=[], metavar="STAGE",
+                       help="compute these stages of a half-precision model in float32 (see inspect); "
+                       "auto: find the fewest that make it agree with its model")  # fmt: skip
     build.add_argument("--workspace", type=_positive, default=0, metavar="MB",
                        help="the builder's working memory (default: half of what is free)")  # fmt: skip
     build.add_argument("--level", type=int, choices=range(6), default=3,
@@ -85,6 +97,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_images(verify)
     _add_json(verify)
     verify.set_defaults(run=_verify)
+
+    bench = commands.add_parser(
+        "bench", help="measure how fast models run here",
+        description="Measure how fast models run here, in trtexec's terms: throughput, latency (H2D + GPU compute + "
+        "D2H), enqueue time, and host latency, which is from the call to the maps.",
+    )  # fmt: skip
+    bench.add_argument("models", type=Path, nargs="+", metavar="MODEL", help=".onnx or .engine files")
+    bench.add_argument("--compare", action="store_true", help="run two in turn and give the ratio of their times")
+    bench.add_argument("--batch", type=_positive, nargs="+", default=[1], metavar="N",
+                       help="images at once (default: 1)")  # fmt: skip
+    bench.add_argument("--seconds", type=float, default=10, help="for each measurement (default: %(default)g)")
+    bench.add_argument("--warmup", type=float, default=2, metavar="SECONDS", help="before it (default: %(default)g)")
+    bench.add_argument("--threads", type=int, default=0, help="of ONNX Runtime (default: one a core)")
+    bench.add_argument("--zero-copy", action="store_true", help="on a Jetson: let the GPU work in the CPU's memory")
+    _add_json(bench)
+    bench.set_defaults(run=_bench)
+
+    inspect = commands.add_parser(
+        "inspect", help="say what is in a model or engine file",
+        description="Show a file's card, its inputs and outputs, what built it, where its time or size goes, and "
+        "whether this machine can run it.",
+    )  # fmt: skip
+    inspect.add_argument("model", type=Path, metavar="FILE", help="an .onnx or .engine file")
+    inspect.add_argument("--layers", type=_positive, default=15, metavar="N",
+                         help="rows of the layer table (default: 15)")  # fmt: skip
+    _add_json(inspect)
+    inspect.set_defaults(run=_inspect)
     return parser
 
 
@@ -151,6 +190,8 @@ def _build(options: argparse.Namespace) -> None:
             batch=options.batch,
             workspace_mb=options.workspace,
             level=options.level,
+            keep_fp32=() if options.keep_fp32 == [AUTO] else tuple(options.keep_fp32),
+            find_keep_fp32=options.keep_fp32 == [AUTO],
             device=options.device,
             compile_only=options.compile_only,
             force=options.force,
@@ -181,6 +222,78 @@ def _verify(options: argparse.Namespace) -> None:
         _print_json({task: dataclasses.asdict(agreement) for task, agreement in agreements.items()})
     else:
         print(f"{options.model} gives the maps of {options.against}:\n{describe(agreements)}")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from avtar_ros.engines import EngineOptions, open_engine
+    from engine_build.bench import bench, compare
+    from engine_build.machine import state, this_machine
+
+    if options.compare and len(options.models) != 2:
+        raise BuildError("--compare takes two models.")
+    how = EngineOptions(threads=options.threads, zero_copy=options.zero_copy)
+    machine = this_machine()
+    document: dict[str, Any] = {"machine": dataclasses.asdict(machine) | {"state": state()}, "models": []}
+    with ExitStack() as opened:
+        engines = [opened.enter_context(open_engine(path, how)) for path in options.models]
+        for path, engine in zip(options.models, engines, strict=True):
+            measured = [bench(engine, batch, options.seconds, options.warmup) for batch in options.batch]
+            document["models"].append(
+                {"model": str(path), "engine": engine.description, "measured": list(map(dataclasses.asdict, measured))}
+            )
+            if not options.json:
+                print(f"{path}\n{engine.description}; {machine.name}\n{''.join(map(_describe_measured, measured))}")
+        if options.compare:
+            ratios = {batch: compare(*engines, batch, options.seconds, options.warmup) for batch in options.batch}
+            document["ratios"] = {batch: dataclasses.asdict(ratio) for batch, ratio in ratios.items()}
+            first, second = options.models
+            for batch, ratio in ratios.items() if not options.json else ():
+                print(
+                    f"batch {batch}: {first} takes {ratio.median:.3f} times as long as {second} "
+                    f"(middle half of {ratio.rounds} rounds: {ratio.low:.3f} to {ratio.high:.3f})"
+                )
+    if options.json:
+        _print_json(document)
+
+
+def _describe_measured(measured: Measured) -> str:
+    names = [field.name for field in dataclasses.fields(Spread)]
+    head = (
+        f"  batch {measured.batch}: throughput {measured.throughput:.1f} queries/s, "
+        f"{measured.images_per_second:.1f} images/s\n  {'ms':13}{''.join(f'{name:>9}' for name in names)}\n"
+    )
+    rows = (
+        f"  {what:13}{''.join(f'{value:9.3f}' for value in dataclasses.astuple(spread))}\n"
+        for what, spread in measured.spreads.items()
+    )
+    return head + "".join(rows)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from engine_build.inspection import inspect
+
+    found = inspect(options.model)
+    if options.json:
+        _print_json(dataclasses.asdict(found))
+        return
+    card, sidecar = found.card, found.sidecar
+    print(f"{options.model}: {found.kind}, {found.size / 1e6:.1f} MB")
+    print(f"  model    {card.name}: {', '.join(card.tasks)}; licence {card.licence or 'not stated'}")
+    print(f"  trained  on {card.training_data or 'not stated'}")
+    for name, tensor in found.tensors.items():
+        print(f"  {'input ' if name == INPUT else 'output'}   {name}: {tensor}")
+    if sidecar is not None:
+        kept = ", ".join(sidecar.options.keep_fp32) or "nothing"
+        print(f"  built    {sidecar.built_at} in {sidecar.build_seconds:.0f} s, by TensorRT {sidecar.tensorrt}")
+        print(f"  for      {sidecar.gpu or 'no GPU; it was only compiled'}, batches of up to {sidecar.options.batch}")
+        print(f"  options  level {sidecar.options.level}, {sidecar.workspace_mb} MB of workspace, in float32: {kept}")
+        print(f"  verified {'yes' if sidecar.verified else 'no'}")
+        print(describe(sidecar.agreement), end="\n" if sidecar.agreement else "")
+    for layer in found.layers[: options.layers]:
+        print(f"  {layer.amount:12,.{3 if found.unit == 'ms' else 0}f} {found.unit}  {layer.name}")
+    print("This machine can run it." if not found.obstacles else "This machine cannot run it:")
+    for obstacle in found.obstacles:
+        print(f"  {obstacle}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,17 @@ from engine_build.timing_cache import load_timings, save_timings
 
 MEBIBYTE = 1 << 20
 NO_MEMORY = ("Could not find any implementation", "out of memory", "OutOfMemory")
+MEANINGS = {
+    "UNSUPPORTED_NODE": "TensorRT does not have this operator, or not with these inputs and attributes",
+    "UNSUPPORTED_GRAPH": "TensorRT cannot take a graph of this form",
+    "UNSUPPORTED_NODE_ATTR": "TensorRT does not have this operator with these attributes",
+    "UNSUPPORTED_NODE_INPUT": "TensorRT does not have this operator with such inputs",
+    "UNSUPPORTED_NODE_DATATYPE": "TensorRT does not have this operator for this type",
+    "UNSUPPORTED_NODE_DYNAMIC": "TensorRT does not have this operator with shapes that vary",
+    "UNSUPPORTED_NODE_SHAPE": "TensorRT does not have this operator with these shapes",
+    "INVALID_NODE": "the operator does not fit what it is given",
+}
+"""The parser's error codes, for people."""
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +116,19 @@ class Compiler:
 
 
 def describe_error(error: Any) -> str:
-    """One of the parser's errors: where, and what, in its own words."""
-    where = f"node {error.node_name()!r} ({error.node_operator()})" if error.node_operator() else "graph"
-    return f"{where}: {error.desc()}"
+    """One of the parser's errors: at which node, what that means, and what TensorRT itself says."""
+    where = f"node {error.node_name()!r} ({error.node_operator()})" if error.node_operator() else "the graph"
+    meaning = MEANINGS.get(error.code().name, error.code().name.lower().replace("_", " "))
+    if "UInt8" in error.desc():
+        meaning = "uint8 may only be an input, an output, or what a Cast takes; the Cast must come first"
+    return f"{where}: {meaning}.{_own_words(error.desc())}"
+
+
+def _own_words(description: str) -> str:
+    """What of TensorRT's description is of use to a reader; it comes with places in its source, and repeats itself."""
+    said = re.findall(r"Error Code \d+: [\w ]+ \((.+?)(?:\. In \w+ at \S+)?\)$", description, re.MULTILINE)
+    said = [words for words in said if "cudaError" not in words]
+    return f" TensorRT: {'; '.join(said)}." if said else ""
 
 
 def _tensors(trt: Any, network: Any) -> dict[str, TensorInfo]:

@@ -25,9 +25,11 @@ def cache_path(tensorrt: str, gpu: Gpu | None) -> Path:
 
 def load_timings(config: Any, path: Path) -> None:
     """Give the builder's configuration what was measured before; an unusable file only costs time."""
-    cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
+    known = path.read_bytes() if path.is_file() else b""
+    log.info("%s: %d bytes of timings", path, len(known))
+    cache = config.create_timing_cache(known)
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
-        log.warning("%s: not a timing cache of this TensorRT on this GPU; measuring anew.", path)
+        log.warning("%s: not timings of this TensorRT on this GPU; measuring anew.", path)
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
 
 

@@ -82,12 +82,21 @@ def nvidia(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> AvtarE
     return AvtarEngine(environment, folder)
 
 
+@dataclass(frozen=True)
+class Exported:
+    """Exports take seconds each, so they are made when first asked for."""
+
+    folder: Path
+
+    def __call__(self, family: str, precision: str) -> Path:
+        """The ONNX file of a small network on one family of backbones."""
+        path = self.folder / f"{family}-{precision}.onnx"
+        if not path.is_file():
+            export_tiny(path, family, precision)
+        return path
+
+
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """An ONNX file for each family of backbones in each precision, by (family, precision)."""
-    folder = tmp_path_factory.mktemp("exported")
-    return {
-        (family, precision): export_tiny(folder, family, precision)
-        for family in ("pvt_v2", "swin")
-        for precision in ("fp32", "fp16")
-    }
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Models as training exports them, by family of backbones and precision."""
+    return Exported(tmp_path_factory.mktemp("exported"))
