@@ -25,6 +25,7 @@ class Command:
 
 REPLAY = Command("replay_command", "")
 COMMANDS = {
+    "compare": Command("compare_command", "compare runs over the same bag, with confidence intervals"),
     "info": Command("info_command", "show a bag's cameras, and the command to run"),
 }
 

@@ -1,0 +1,112 @@
+"""avtar-replay compare A B ...: which of several runs over the same bag is better."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from avtar_ros.errors import AvtarError
+from avtar_ros.replay.comparison import Comparison, compare_sums, most_differing, verdicts
+from avtar_ros.replay.conditions import Condition
+from avtar_ros.replay.files import write_text
+from avtar_ros.replay.frame_table import FrameTable
+from avtar_ros.replay.judge import Judge
+from avtar_ros.replay.saved_sums import SavedSums, load_sums
+
+DESCRIPTION = (
+    "Compare runs of avtar-replay over the same frames: each further one with the first, the baseline.\n"
+    "Differences come with 95 % confidence intervals. Exit code 3 where a condition of --fail-if holds."
+)
+FAILED = 3
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """What a run has left in its folder."""
+
+    folder: Path
+    figures: dict[str, float]
+    table: FrameTable
+    saved: SavedSums
+
+    @classmethod
+    def load(cls, folder: Path) -> SavedRun:
+        """Raises AvtarError where the folder holds no finished run."""
+        try:
+            figures = json.loads((folder / "metrics.json").read_text())
+        except (OSError, ValueError) as error:
+            raise AvtarError(
+                f"{folder}: no finished run of avtar-replay ({error}). Give the folder of its --out."
+            ) from error
+        return cls(folder, figures, FrameTable.read(folder / "frames.csv"), load_sums(folder / "sums.npz"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("baseline", type=Path, help="folder of the run to compare with")
+    parser.add_argument("candidates", type=Path, nargs="+", metavar="candidate", help="folders of other runs")
+    parser.add_argument(
+        "--fail-if", action="append", default=[], metavar="CONDITION",
+        help="such as 'depth.rmse_m > 1.05x', 1.05 times the baseline's; repeat for more",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there as well")
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    """Print the comparisons; returns the exit code. Raises AvtarError."""
+    conditions = [Condition.parse(text) for text in options.fail_if]
+    baseline = SavedRun.load(options.baseline)
+    failed = False
+    everything = {}
+    for folder in options.candidates:
+        candidate = SavedRun.load(folder)
+        comparisons = compare_runs(baseline, candidate)
+        print("\n".join(_lines(baseline, candidate, comparisons)))
+        everything[str(folder)] = _values(comparisons)
+        for condition in conditions:
+            if condition.holds(baseline.figures, candidate.figures):
+                print(f"  FAILED: {condition.text}")
+                failed = True
+    if options.json:
+        write_text(options.json, json.dumps(everything, indent=1) + "\n")
+    return FAILED if failed else 0
+
+
+def compare_runs(baseline: SavedRun, candidate: SavedRun) -> list[Comparison]:
+    """Raises AvtarError where the runs are not over the same frames."""
+    same = baseline.table.stamps_ns == candidate.table.stamps_ns and baseline.table.cameras == candidate.table.cameras
+    if not same:
+        raise AvtarError(
+            f"{baseline.folder} and {candidate.folder} are not over the same frames ({len(baseline.table)} and "
+            f"{len(candidate.table)}). Replay the same bag with the same choice of frames."
+        )
+    meters = Judge(baseline.saved.card).meters
+    return compare_sums(meters, baseline.saved.sums, candidate.saved.sums)
+
+
+def _lines(baseline: SavedRun, candidate: SavedRun, comparisons: list[Comparison]) -> list[str]:
+    lines = [f"{candidate.folder} against {baseline.folder}, {len(baseline.table)} frames"]
+    width = max((len(c.key) for c in comparisons), default=0)
+    for c in comparisons:
+        interval = f"{c.difference:+.4g} [{c.low:+.4g}, {c.high:+.4g}]"
+        values = f"{c.figure.text(c.baseline):>10} {c.figure.text(c.candidate):>10}"
+        lines.append(f"  {c.key:<{width}}  {values}  {interval:<34} {c.verdict.value}")
+    lines += [f"  {task}: {verdict.value}" for task, verdict in verdicts(comparisons).items()]
+    first = {c.key.partition(".")[0]: c.key for c in reversed(comparisons)}
+    start_ns = min(baseline.table.stamps_ns, default=0)
+    for key in first.values():
+        frames = most_differing(key, baseline.table, candidate.table)
+        places = [f"{(f.stamp_ns - start_ns) / 1e9:.2f} s ({f.baseline:.3g} → {f.candidate:.3g})" for f in frames]
+        lines += [f"  {key} differs most at {', '.join(places)}"] if places else []
+    return lines
+
+
+def _values(comparisons: list[Comparison]) -> dict[str, dict[str, object]]:
+    return {
+        c.key: {
+            "baseline": c.baseline, "candidate": c.candidate, "difference": c.difference,
+            "low": c.low, "high": c.high, "verdict": c.verdict.value,
+        }
+        for c in comparisons
+    }
