@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure a model on synthetic rooms that no training has seen.",
     )  # fmt: skip
     evaluate.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.safetensors)")
-    _add_rooms(evaluate)
+    _add_rooms(evaluate, _count)
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     evaluate.set_defaults(run=_evaluate)
 
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--images", type=Path, metavar="FOLDER", help="pictures to compare on, beside rooms and noise")
     export.add_argument("--precision", choices=PRECISIONS, default="fp32",
                         help="of weights and activations; fp16 is for TensorRT (default: %(default)s)")  # fmt: skip
-    _add_rooms(export)
+    _add_rooms(export, int)  # none is a choice: a model whose card has no figures
     export.set_defaults(run=_export)
 
     scenes = commands.add_parser(
@@ -79,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     target.add_argument("--out", type=Path, metavar="FOLDER", help="write a preview picture a room here")
     target.add_argument("--bag", type=Path, metavar="FILE", help="write an MCAP bag here")
     scenes.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the (first) room (default: %(default)s)")
-    scenes.add_argument("--rooms", type=int, default=12, help="previews to write (default: %(default)s)")
-    scenes.add_argument("--frames", type=int, default=90, help="frames of the bag (default: %(default)s)")
-    scenes.add_argument("--rate", type=float, default=15.0, help="frames per second of the bag (default: %(default)s)")
+    scenes.add_argument("--rooms", type=_count, default=12, help="previews to write (default: %(default)s)")
+    scenes.add_argument("--frames", type=_count, default=90, help="frames of the bag (default: %(default)s)")
+    scenes.add_argument("--rate", type=_rate, default=15.0, help="frames per second of the bag (default: %(default)s)")
     scenes.add_argument(
         "--size", type=_size, default=(256, 192), metavar="WxH", help="of the images (default: 256x192)"
     )
@@ -89,9 +89,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_rooms(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rooms", type=int, default=HELD_OUT_ROOMS, help="how many (default: %(default)s)")
+def _add_rooms(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:
+    parser.add_argument("--rooms", type=count, default=HELD_OUT_ROOMS, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the first room (default: %(default)s)")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate between 0 and 1000 Hz")
+    return rate
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -173,7 +189,8 @@ def _print_figures(figures: dict[str, float]) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write the whole file or nothing."""
+    """Write the whole file or nothing, in a new folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     unfinished.write_text(text)
     unfinished.replace(path)

@@ -52,6 +52,7 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
     of the pixels, or anything else by more than 1e-3. In half precision, which rounds differently everywhere, the
     averages of `avtar_ros.agreement` are held against the float32 model, also on the rooms, and kept in the card.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     reference = load_model(checkpoint)
     model = load_model(checkpoint).half() if options.precision == "fp16" else reference
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
