@@ -244,9 +244,12 @@ def _bench(options: argparse.Namespace) -> None:
             if not options.json:
                 print(f"{path}\n{engine.description}; {machine.name}\n{''.join(map(_describe_measured, measured))}")
         if options.compare:
-            ratios = {batch: compare(*engines, batch, options.seconds, options.warmup) for batch in options.batch}
-            document["ratios"] = {batch: dataclasses.asdict(ratio) for batch, ratio in ratios.items()}
+            engine, other = engines
             first, second = options.models
+            ratios = {
+                batch: compare(engine, other, batch, options.seconds, options.warmup) for batch in options.batch
+            }
+            document["ratios"] = {batch: dataclasses.asdict(ratio) for batch, ratio in ratios.items()}
             for batch, ratio in ratios.items() if not options.json else ():
                 print(
                     f"batch {batch}: {first} takes {ratio.median:.3f} times as long as {second} "

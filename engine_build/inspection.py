@@ -67,7 +67,8 @@ def _inspect_engine(path: Path) -> Inspection:
     obstacles = _obstacles(path, sidecar, this_machine())
     layers: tuple[Layer, ...] = ()
     if not obstacles:
-        with TensorRTEngine(path, EngineOptions()) as engine:
+        engine = TensorRTEngine(path, EngineOptions())
+        with engine:
             blank = np.zeros((1, engine.card.height, engine.card.width, 3), np.uint8)
             times = engine.layer_times(blank)
         layers = tuple(Layer(*item) for item in sorted(times.items(), key=lambda item: -item[1]))

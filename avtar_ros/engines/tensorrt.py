@@ -175,6 +175,7 @@ class TensorRTEngine(Engine):
 
         Batches may be as large as the engine's. One such stream at a time.
         """
+        self._gpu()  # which says so where the engine is closed
         under_way: deque[_Slot] = deque()
         for images, slot in zip(batches, itertools.cycle(self._slots), strict=False):
             check_images(images, self.card)
