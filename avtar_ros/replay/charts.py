@@ -58,20 +58,34 @@ def histogram(values: Sequence[float], x_title: str, y_title: str, marks: dict[s
     return _chart(x, y, x_title, y_title, [*bars, *_marks(x, marks)])
 
 
-def timeline(at: Sequence[float], values: Sequence[float], x_title: str, y_title: str) -> Markup:
-    """Values over time. Long ones are thinned, keeping the highest value of each stretch, so that no peak is lost."""
-    points = _peaks(np.column_stack([at, values]))
+def timeline(
+    at: Sequence[float],
+    values: Sequence[float],
+    x_title: str,
+    y_title: str,
+    worst: Sequence[tuple[float, float]] = (),
+    lowest: bool = False,
+) -> Markup:
+    """Values over time, with the `worst` points marked.
+
+    Long ones are thinned, keeping the highest value of each stretch, or the lowest, so that no peak is lost.
+    """
+    points = _peaks(np.column_stack([at, values]), lowest)
     x = Axis.over(float(points[:, 0].min()), float(points[:, 0].max()), LEFT, WIDTH - RIGHT, ticks=8)
     y = Axis.over(0, float(points[:, 1].max()), HEIGHT - BOTTOM, TOP, ticks=4)
     places = [f"{x(t):.1f},{y(v):.1f}" for t, v in points]
     dots = [f'<circle class="dot" cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="1.6"/>' for p in places]
-    return _chart(x, y, x_title, y_title, [f'<polyline class="line" points="{" ".join(places)}"/>', *dots])
+    marks = [f'<circle class="worst" cx="{x(t):.1f}" cy="{y(v):.1f}" r="5"/>' for t, v in worst]
+    line = f'<polyline class="line" points="{" ".join(places)}"/>'
+    return _chart(x, y, x_title, y_title, [line, *dots, *marks])
 
 
-def _peaks(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _peaks(points: NDArray[np.float64], lowest: bool) -> NDArray[np.float64]:
     if len(points) <= MAX_POINTS:
         return points
-    return np.array([part[part[:, 1].argmax()] for part in np.array_split(points, MAX_POINTS)])
+    height = -points[:, 1] if lowest else points[:, 1]
+    stretches = np.array_split(np.arange(len(points)), MAX_POINTS)
+    return points[[stretch[height[stretch].argmax()] for stretch in stretches]]
 
 
 def _marks(x: Axis, marks: dict[str, float]) -> list[str]:

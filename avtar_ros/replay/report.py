@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from avtar_ros import __version__
 from avtar_ros.metrics import FIGURES, Figure
@@ -18,12 +20,24 @@ from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image
 from avtar_ros.replay import charts
 from avtar_ros.replay.files import write_text
-from avtar_ros.replay.judge import FrameTime, ShownFrame
+from avtar_ros.replay.frame_table import FrameTable
+from avtar_ros.replay.judge import CLASS_IOU, FrameTime, ShownFrame, WorstFrame
+from avtar_ros.replay.meters import ScaledDepthMeter
 from avtar_ros.tasks import TASKS
 
 NS_PER_MS = 1e6
 JPEG_QUALITY = 85
 PERCENTILES = (50, 90, 99)
+BREAKDOWN_KEYS = (
+    CLASS_IOU, "segmentation.miou", "depth.rmse_m", "depth.abs_rel", "depth.delta1", "normals.mean_deg",
+    "normals.within_11_25", "edges.f1",
+)
+SCRIPT = """
+for (const slide of document.querySelectorAll(".slide")) {
+  const input = slide.querySelector("input");
+  input.addEventListener("input", () => slide.style.setProperty("--at", input.value + "%"));
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,11 @@ class Report:
     notes: Sequence[str]
     card: ModelCard
     figures: dict[str, float]
+    known: Mapping[str, Figure]
+    breakdown: Mapping[str, Mapping[str, Mapping[str, float]]]
+    table: FrameTable
+    worst: Mapping[str, Sequence[WorstFrame]]
+    unlike: Sequence[tuple[int, float]]
     shown: Sequence[ShownFrame]
     times: Sequence[FrameTime]
     latency_title: str
@@ -62,18 +81,25 @@ class Report:
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             tables=self._tables(),
             headlines=self._headlines(),
+            measured=self._tables(with_truth=False),
+            breakdowns=self._breakdowns(),
+            timelines=self._timelines(),
+            slides=self._slides(),
+            script=Markup(SCRIPT),  # ours
+            script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
             start_ns=min((t.stamp_ns for t in self.times), default=0),
             histogram=self._histogram() if self.times else "",
             timeline=self._timeline() if self.times else "",
         )
         write_text(path, page)
 
-    def _tables(self) -> dict[str, list[FigureRow]]:
-        """For each task that was judged, under its title, the rows of its table."""
+    def _tables(self, with_truth: bool = True) -> dict[str, list[FigureRow]]:
+        """For each task, under its title, the rows of its table: what was measured against truth, or without it."""
         rows: dict[str, list[FigureRow]] = {}
-        for key, figure in FIGURES.items():
-            if key in self.figures:
-                title = TASKS[key.partition(".")[0]].title
+        for key, figure in self.known.items():
+            if key in self.figures and _needs_truth(key) == with_truth:
+                task = key.partition(".")[0]
+                title = TASKS[task].title if task in TASKS else task.capitalize()
                 rows.setdefault(title, []).append(
                     FigureRow(key, figure, self.figures[key], self.card.metrics.get(key))
                 )
@@ -82,6 +108,48 @@ class Report:
     def _headlines(self) -> dict[str, str]:
         """Each task's first figure, under a title that names both."""
         return {f"{task} · {rows[0].figure.title}": rows[0].text for task, rows in self._tables().items()}
+
+    def _breakdowns(self) -> dict[str, Breakdown]:
+        """Under what it is by: the figures of every group as texts, in columns that some group has."""
+        found = {}
+        for name, groups in self.breakdown.items():
+            keys = [key for key in (*self.known, CLASS_IOU) if any(key in figures for figures in groups.values())]
+            keys = [key for key in keys if key in BREAKDOWN_KEYS]
+            known = {**self.known, CLASS_IOU: Figure("IoU", "", True)}
+            rows = {
+                group: [known[key].text(figures[key]) if key in figures else "–" for key in keys]
+                for group, figures in groups.items()
+            }
+            titles = [_title(key, known[key]) for key in keys]
+            found[name] = Breakdown(titles, rows)
+        return found
+
+    def _timelines(self) -> dict[str, tuple[Markup, Sequence[WorstFrame]]]:
+        """Under a title, each task's first figure over time, and the frames where it is worst."""
+        found = {}
+        start = min(self.table.stamps_ns, default=0)
+        for key, frames in self.worst.items():
+            figure = self.known[key]
+            pairs = zip(self.table.stamps_ns, self.table.columns[key], strict=True)
+            points = [((stamp - start) / 1e9, value) for stamp, value in pairs if np.isfinite(value)]
+            worst = [((w.frame.stamp_ns - start) / 1e9, w.value) for w in frames]
+            at, values = zip(*points, strict=True)
+            title = _title(key, figure)
+            unit = f"{figure.title} [{figure.unit}]" if figure.unit else figure.title
+            chart = charts.timeline(at, values, "time [s]", unit, worst, lowest=figure.higher_is_better)
+            found[title] = (chart, frames)
+        return found
+
+    def _slides(self) -> list[Slide]:
+        """Each map of the frame in the middle, over its truth, or over the image where that is not known."""
+        if not self.shown:
+            return []
+        image, *maps = self.shown[len(self.shown) // 2].pictures
+        return [
+            Slide(picture.title, "Image" if picture.truth is None else "Ground truth",
+                  image.image if picture.truth is None else picture.truth, picture.image)
+            for picture in maps
+        ]
 
     def _histogram(self) -> str:
         values = _milliseconds(self.times)
@@ -92,6 +160,33 @@ class Report:
         start = self.times[0].stamp_ns
         seconds = [(t.stamp_ns - start) / 1e9 for t in self.times]
         return charts.timeline(seconds, _milliseconds(self.times), "time [s]", "latency [ms]")
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """A table: the titles of its columns, and the texts in the row of each group."""
+
+    titles: Sequence[str]
+    rows: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Slide:
+    """Two pictures to be looked at through a slider: `below` is called `name_below`."""
+
+    title: str
+    name_below: str
+    below: Image
+    above: Image
+
+
+def _needs_truth(key: str) -> bool:
+    return key in FIGURES or key in ScaledDepthMeter.figures_given
+
+
+def _title(key: str, figure: Figure) -> str:
+    task = key.partition(".")[0]
+    return f"{TASKS[task].title} · {figure.title}" if task in TASKS else figure.title
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ from avtar_ros.replay.recorded_frames import RecordedCamera
 from avtar_ros.replay.report import Report, latency_figures
 from avtar_ros.replay.saved_sums import save_sums
 
+UNLIKE_FRAMES = 5
+UNLIKE = 3.0
+"""What is not above looks like the rest."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -67,6 +71,11 @@ class Run:
             notes=self.notes,
             card=self.judge.card,
             figures=figures,
+            known=self.judge.known,
+            breakdown=self.judge.breakdown,
+            table=self.judge.table,
+            worst=self.judge.worst,
+            unlike=_least_alike(self.judge),
             shown=self.judge.shown,
             times=self.judge.times,
             latency_title=self.latency_title,
@@ -93,6 +102,13 @@ def _summary(figures: dict[str, float], counts: dict[str, int]) -> dict[str, str
     if "latency_ms.p50" in figures:
         rows |= {f"Latency p{p}": f"{figures[f'latency_ms.p{p}']:.1f} ms" for p in (50, 99)}
     return rows
+
+
+def _least_alike(judge: Judge) -> list[tuple[int, float]]:
+    """(stamp, unlikeness) of the frames that look least like the rest, the oddest first."""
+    found = judge.unlikeness
+    order = np.argsort(-found, kind="stable")[:UNLIKE_FRAMES]
+    return [(judge.table.stamps_ns[i], float(found[i])) for i in order.tolist() if found[i] > UNLIKE]
 
 
 def _picture(frame: ShownFrame, card: ModelCard) -> bytes:

@@ -68,7 +68,7 @@ def test_it_shows_everything_without_a_complaint_or_a_request(
     assert texts(browser, ".frame:first-of-type figcaption") == ["Image", *(task.title for task in TASKS.values())]
     assert texts(browser, "#legend li") == [c.name for c in CLASSES]
     assert texts(browser, "#affinity tbody tr:first-child td") == ["0.95", "0.68", "0.12", "0.82"]
-    assert len(texts(browser, "#metrics tbody tr")) == 13
+    assert len(texts(browser, "#metrics tbody tr")) == 16
     assert browser.evaluate("document.querySelectorAll('svg .bar').length") > 3
     assert "avtar-replay kitchen.mcap" in texts(browser, "#provenance td")
 
@@ -80,9 +80,42 @@ def test_all_pictures_are_seen_and_nothing_is_wider_than_the_window(
     run_of(card).write(tmp_path)
     browser.open(tmp_path / "report.html", width)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
-    broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth || i.clientWidth < 100).length"
-    assert browser.evaluate("document.images.length") == 5 * (5 + 4)
+    broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth || i.clientWidth < 80).length"
+    assert browser.evaluate("document.querySelectorAll('#frames img').length") == 5 * (5 + 4)
+    browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert browser.evaluate(broken) == 0
+
+
+def test_the_slider_uncovers_one_picture_and_covers_the_other(
+    browser: Browser, tmp_path: Path, card: ModelCard
+) -> None:
+    run_of(card).write(tmp_path)
+    browser.open(tmp_path / "report.html")
+    clip = "getComputedStyle(document.querySelector('.slide img + img')).clipPath"
+    assert "50%" in browser.evaluate(clip)
+    # Where the pointer presses, the slider goes.
+    browser.evaluate("document.querySelector('.slide input').scrollIntoView({block: 'center'}), 0")
+    box = browser.evaluate(
+        "(r => [r.x, r.y, r.width, r.height])(document.querySelector('.slide input').getBoundingClientRect())"
+    )
+    x, y = box[0] + 0.9 * box[2], box[1] + box[3] / 2
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    at = int(browser.evaluate("document.querySelector('.slide input').value"))
+    assert 85 <= at <= 95
+    assert f"{at}%" in browser.evaluate(clip)
+    assert browser.complaints() == []
+
+
+def test_breakdowns_timelines_and_the_worst_frames_are_there(browser: Browser, tmp_path: Path, card: ModelCard) -> None:
+    run_of(card).write(tmp_path)
+    browser.open(tmp_path / "report.html")
+    assert texts(browser, "#breakdown thead th:first-child") == ["True distance", "Class"]
+    assert texts(browser, "#breakdown tbody th") == ["0–2 m", "2–5 m", "grey", "light"]
+    assert len(texts(browser, "#without-truth tbody tr")) == 8
+    # Each task's first figure has a line and its two worst frames marked.
+    assert browser.evaluate("document.querySelectorAll('#timelines svg').length") == 4
+    assert browser.evaluate("document.querySelectorAll('#timelines .worst').length") == 8
 
 
 def test_light_and_dark_follow_the_reader(browser: Browser, tmp_path: Path, card: ModelCard) -> None:
