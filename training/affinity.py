@@ -42,9 +42,9 @@ class AffinityProbe:
                 handle.remove()
 
     def affinity(self) -> Tensor:
-        """Ω (T, T) of the recorded pass."""
+        """Ω (T, T) of the recorded pass; NaN where a half of the batch has no labels for one of the two tasks."""
         first, second = self._squares.sqrt()
-        cosines: Tensor = self._products / (first[:, None] * second[None, :]).clamp(min=1e-30)
+        cosines: Tensor = self._products / (first[:, None] * second[None, :])
         return cosines.clamp(min=0)
 
     def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

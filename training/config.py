@@ -6,26 +6,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from avtar_ros.tasks import TASKS
+from avtar_ros.tasks import SEGMENTATION, TASKS
+from training.data.config import AugmentConfig, DataConfig, RoomsConfig, key_path
 from training.errors import TrainingError
-
-Positive = Annotated[int, Field(gt=0)]
-Rate = Annotated[float, Field(gt=0)]
+from training.section import Positive, Rate, Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BackboneConfig(_Section):
+class BackboneConfig(Section):
     """A Hugging Face backbone: `pretrained` is a hub name or a local folder; without it, `settings` is a config
     to start from scratch with (`model_type` and the keys of that architecture)."""
 
     pretrained: str | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _from_somewhere(self) -> BackboneConfig:
@@ -34,7 +29,7 @@ class BackboneConfig(_Section):
         return self
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """`replace[i]` of stage i's last layers become vision adapter layers; `window` is theirs, in tokens."""
 
     backbone: BackboneConfig
@@ -49,18 +44,7 @@ class ModelConfig(_Section):
         return self
 
 
-class DataConfig(_Section):
-    """Synthetic rooms: `rooms` of them from seed `first_seed` on; `validation_rooms` others to watch training by."""
-
-    width: Positive = 256
-    height: Positive = 192
-    rooms: Positive = 20_000
-    first_seed: int = 0
-    validation_rooms: Positive = 200
-    validation_seed: int = 2_000_000
-
-
-class DepthConfig(_Section):
+class DepthConfig(Section):
     """Metres the model may give, and the focal length (pixels at the input's width) that its depth is meant for."""
 
     min_m: Rate = 0.1
@@ -74,14 +58,14 @@ class DepthConfig(_Section):
         return self
 
 
-class AffinityConfig(_Section):
+class AffinityConfig(Section):
     """How often TROA measures the affinities (in steps), and how much of the old ones stays."""
 
     every: Positive = 10
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
 
 
-class PhaseConfig(_Section):
+class PhaseConfig(Section):
     """A part of the run. `trains: backbone` trains everything but has no adapters, to make a backbone where none is
     to be had; `trains: adapters` is the method itself: the backbone is frozen."""
 
@@ -96,20 +80,21 @@ class PhaseConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     clip_norm: Rate = 1.0
     evaluate_every: Positive = 500
-    loss_weights: dict[str, Rate] = {}
+    loss_weights: dict[str, Rate] = Field(default_factory=dict)
     """Instead of the run's, for the tasks named."""
     bfloat16: bool = True
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """A whole run: what `avtar-train fit` does."""
 
     name: str
     seed: int = 0
     tasks: tuple[str, ...] = tuple(TASKS)
-    loss_weights: dict[str, Rate] = {}
+    loss_weights: dict[str, Rate] = Field(default_factory=dict)
     model: ModelConfig
-    data: DataConfig = DataConfig()
+    data: DataConfig = RoomsConfig()
+    augment: AugmentConfig = AugmentConfig()
     depth: DepthConfig
     affinity: AffinityConfig = AffinityConfig()
     phases: tuple[PhaseConfig, ...]
@@ -123,12 +108,14 @@ class RunConfig(_Section):
 
     @model_validator(mode="after")
     def _known_tasks(self) -> RunConfig:
-        weighted = {name for weights in (self, *self.phases) for name in weights.loss_weights}
+        weighted = set(self.loss_weights).union(*(phase.loss_weights for phase in self.phases))
         for key, names in (("tasks", self.tasks), ("loss_weights", sorted(weighted))):
             if unknown := [name for name in names if name not in TASKS]:
                 raise ValueError(f"`{key}` names unknown tasks {unknown}; known: {', '.join(TASKS)}")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise ValueError("`tasks` must name at least one task, each once")
+        if SEGMENTATION.name in self.tasks and not self.data.classes:
+            raise ValueError("`tasks` names segmentation, but `data` has no labels: leave it out, or mix some in")
         return self
 
     @model_validator(mode="after")
@@ -139,7 +126,7 @@ class RunConfig(_Section):
             raise ValueError("`phases` must have different names; each has a folder of its own")
         data = self.data
         for phase in self.phases:
-            if phase.batch_size > data.rooms:
+            if isinstance(data, RoomsConfig) and phase.batch_size > data.rooms:
                 raise ValueError(f"`batch_size` of phase {phase.name} is {phase.batch_size}, more than `data.rooms`")
             if data.width % phase.downscale or data.height % phase.downscale:
                 raise ValueError(f"`downscale` of phase {phase.name} does not divide {data.width}x{data.height}")
@@ -165,7 +152,7 @@ def load_config(path: Path) -> RunConfig:
 
 
 def _describe(fault: ErrorDetails) -> str:
-    where = ".".join(map(str, fault["loc"]))
+    where = key_path(fault["loc"])
     if fault["type"] == "extra_forbidden":
         return f"{where}: there is no such key"
     what = fault["msg"].removeprefix("Value error, ")

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from avtar_ros.model_card import DepthRange, ModelCard, SemanticClass
+from avtar_ros.model_card import DepthRange, ModelCard
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.affinity import AffinityProbe
 from training.checkpoint import Checkpoint, load_checkpoint, model_tensors, optimiser_tensors, save_checkpoint
 from training.config import PhaseConfig, RunConfig
-from training.data.augment import downscaled, flipped
+from training.data.augment import augmented, downscaled
 from training.data.batch import Batch
-from training.data.rooms import RoomsDataset
-from training.data.synthetic_rooms import CLASSES
+from training.data.dataset import Dataset
+from training.data.datasets import open_dataset
 from training.errors import TrainingError
 from training.evaluate import evaluate, torch_infer
 from training.models.backbone import Backbone, load_backbone
@@ -37,13 +37,16 @@ def fit(config: RunConfig, folder: Path) -> Path:
     Every phase has a folder of its own with `last.safetensors` and `log.jsonl`, one line an evaluation.
     """
     check_buildable(config)
-    data = config.data
-    rooms = RoomsDataset(data.rooms, data.first_seed, data.width, data.height)
-    validation = RoomsDataset(data.validation_rooms, data.validation_seed, data.width, data.height)
+    training, validation = open_dataset(config.data, "train"), open_dataset(config.data, "validation")
+    for phase in config.phases:
+        if phase.batch_size > len(training):
+            raise TrainingError(
+                f"`batch_size` of phase {phase.name} is {phase.batch_size}, but `data` has {len(training)} images."
+            )
     before: Checkpoint | None = None
     for phase in config.phases:
         run = PhaseRun(config, phase, folder / phase.name, before)
-        run.go(rooms, validation)
+        run.go(training, validation)
         before = load_checkpoint(run.path)
     return run.path
 
@@ -72,9 +75,9 @@ def new_card(config: RunConfig) -> ModelCard:
         tasks=config.tasks,
         width=config.data.width,
         height=config.data.height,
-        classes=tuple(SemanticClass(*c) for c in CLASSES) if SEGMENTATION.name in config.tasks else (),
+        classes=config.data.classes if SEGMENTATION.name in config.tasks else (),
         depth=depth if DEPTH.name in config.tasks else None,
-        training_data=f"{config.data.rooms} synthetic rooms of avtar_ros (seeds from {config.data.first_seed})",
+        training_data=config.data.description,
         licence="Apache-2.0",
     )
 
@@ -121,20 +124,21 @@ class PhaseRun:
             lr=phase.learning_rate,
         )
         self.step = 0
+        self.waited = 0.0
         if self.path.is_file():
             checkpoint = load_checkpoint(self.path)
             checkpoint.load_into(self.model)
             checkpoint.load_optimiser(self.optimiser, self.names)
             self.step = checkpoint.step
 
-    def go(self, rooms: RoomsDataset, validation: RoomsDataset) -> None:
+    def go(self, training: Dataset, validation: Dataset) -> None:
         """Train to the phase's last step, evaluating and saving on the way."""
         phase = self.phase
         print(f"phase {phase.name}: {_parameter_table(self.model)}")
         began = time.monotonic()
         with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name) as progress:
-            for batch in self._batches(rooms):
-                losses = self._train_step(batch)
+            for batch in self._batches(training):
+                losses = self.train_step(batch)
                 self.step += 1
                 progress.update()
                 progress.set_postfix({name[:3]: f"{loss:.3f}" for name, loss in losses.items()}, refresh=False)
@@ -142,7 +146,8 @@ class PhaseRun:
                     self._evaluate(validation, losses, time.monotonic() - began)
                     self._save()
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Learn from one batch as step number `self.step`; gives the loss of each task."""
         phase = self.phase
         for group in self.optimiser.param_groups:
             group["lr"] = phase.learning_rate * learning_rate_factor(self.step, phase.warmup_steps, phase.steps)
@@ -153,6 +158,8 @@ class PhaseRun:
             with torch.autocast("cpu", torch.bfloat16, enabled=phase.bfloat16):
                 raw = self.model(batch.image)
             losses = self._losses(raw, batch)
+            if not losses:
+                raise TrainingError(f"data: none of the images of step {self.step} has a map for any of `tasks`.")
             self.optimiser.zero_grad()
             torch.stack(list(losses.values())).sum().backward()
         if self.probe is not None and measure:
@@ -163,37 +170,40 @@ class PhaseRun:
 
     def _losses(self, raw: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         weights = self.config.loss_weights | self.phase.loss_weights
-        targets = dict(batch.maps)
-        if self.card.depth is not None:  # as the card's camera would see it
+        targets = {name: batch.maps[name] for name in self.card.tasks if name in batch.maps}
+        if self.card.depth is not None and DEPTH.name in targets:  # as the card's camera would see it
             targets[DEPTH.name] = targets[DEPTH.name] * (self.card.depth.focal_px / batch.focal)[:, None, None]
         return {
-            name: weights.get(name, 1.0) * TASK_HEADS[name].loss(raw[name].float(), targets[name])
-            for name in self.card.tasks
+            name: weights.get(name, 1.0) * TASK_HEADS[name].loss(raw[name].float(), target)
+            for name, target in targets.items()
         }
 
     def _update_affinity(self, measured: Tensor) -> None:
         affinity = self.model.task_embedding.affinity
+        measured = torch.where(measured.isnan(), affinity, measured)  # what this batch has no labels for stays
         affinity.lerp_(measured, 1 - self.config.affinity.momentum)
 
-    def _batches(self, rooms: RoomsDataset) -> Iterator[Batch]:
+    def _batches(self, training: Dataset) -> Iterator[Batch]:
         """The batches of the steps still to do, each prepared while the one before is trained on."""
         with ThreadPoolExecutor(1) as background:
-            ahead = background.submit(self._batch, rooms, self.step)
+            ahead = background.submit(self._batch, training, self.step)
             for step in range(self.step, self.phase.steps):
+                began = time.monotonic()
                 batch = ahead.result()
-                ahead = background.submit(self._batch, rooms, min(step + 1, self.phase.steps - 1))
+                self.waited += time.monotonic() - began
+                ahead = background.submit(self._batch, training, min(step + 1, self.phase.steps - 1))
                 yield batch
 
-    def _batch(self, rooms: RoomsDataset, step: int) -> Batch:
+    def _batch(self, training: Dataset, step: int) -> Batch:
         """The batch of a step: a function of seed and step alone, so that a resumed run sees the same ones."""
         size = self.phase.batch_size
-        epoch, place = divmod(step, len(rooms) // size)
-        order = torch.randperm(len(rooms), generator=torch.Generator().manual_seed(self.config.seed + epoch))
-        batch = rooms.batch(order[place * size : (place + 1) * size].tolist())
-        coins = torch.rand(size, generator=torch.Generator().manual_seed(self.config.seed + step))
-        return downscaled(flipped(batch, coins < 0.5), self.phase.downscale)
+        epoch, place = divmod(step, len(training) // size)
+        order = torch.randperm(len(training), generator=torch.Generator().manual_seed(self.config.seed + epoch))
+        batch = training.batch(order[place * size : (place + 1) * size].tolist())
+        random = torch.Generator().manual_seed(self.config.seed + step)
+        return downscaled(augmented(batch, self.config.augment, random), self.phase.downscale)
 
-    def _evaluate(self, validation: RoomsDataset, losses: dict[str, float], seconds: float) -> None:
+    def _evaluate(self, validation: Dataset, losses: dict[str, float], seconds: float) -> None:
         size = self.phase.batch_size
         batches = (
             downscaled(validation.batch(range(start, min(start + size, len(validation)))), self.phase.downscale)
@@ -204,7 +214,13 @@ class PhaseRun:
         )
         metrics = evaluate(torch_infer(model), self.card, batches)
         tqdm.write(f"step {self.step}: " + "  ".join(f"{key} {value:.3f}" for key, value in metrics.items()))
-        line = {"step": self.step, "seconds": round(seconds, 1), "losses": losses, "metrics": metrics}
+        line = {
+            "step": self.step,
+            "seconds": round(seconds, 1),
+            "waiting": round(self.waited / seconds, 4),  # share of the time that no data was there
+            "losses": losses,
+            "metrics": metrics,
+        }
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
 

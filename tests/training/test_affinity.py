@@ -143,14 +143,17 @@ def test_a_layer_by_hand() -> None:
     torch.testing.assert_close(probe.affinity(), expected)
 
 
-def test_a_task_without_labels_has_no_affinity_and_no_nan() -> None:
+def test_what_has_no_labels_is_unknown_and_the_rest_is_not() -> None:
     network = tiny.model()
     image, maps = data(4, torch.float32)
     maps["depth"] = torch.full_like(maps["depth"], torch.nan)
+    maps["edges"] = maps["edges"].clone()
+    maps["edges"][:2] = torch.nan  # the first half
     measured = measured_affinity(network, image, maps)
-    assert measured.isfinite().all()
-    assert not measured[1].any()
-    assert not measured[:, 1].any()
+    depth, edges = 1, 3
+    unknown = torch.zeros(4, 4, dtype=torch.bool)
+    unknown[depth], unknown[:, depth], unknown[edges] = True, True, True
+    assert torch.equal(measured.isnan(), unknown)
 
 
 def test_reduced_precision_comes_close() -> None:

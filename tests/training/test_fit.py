@@ -133,7 +133,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     config: RunConfig, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     """Interrupted between two checkpoints: it goes on from the first of them."""
-    train_step = PhaseRun._train_step
+    train_step = PhaseRun.train_step
     steps = iter(range(after))
 
     def until_interrupted(run: PhaseRun, batch: Batch) -> dict[str, float]:
@@ -142,7 +142,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
         return train_step(run, batch)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(PhaseRun, "_train_step", until_interrupted)
+        patch.setattr(PhaseRun, "train_step", until_interrupted)
         fit(config, tmp_path)
     fit(config, tmp_path)
     for phase in config.phases:
@@ -200,7 +200,7 @@ def test_a_run_of_another_model_in_the_same_folder_is_refused(config: RunConfig,
 def test_what_cannot_work_is_refused_before_rooms_are_rendered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr(module, "RoomsDataset", None)
+    monkeypatch.setattr(module, "open_dataset", None)
     with pytest.raises(TrainingError, match=said):
         fit(tiny.run_config(**changes), tmp_path)
     assert list(tmp_path.iterdir()) == []

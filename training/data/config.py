@@ -196,7 +196,7 @@ class MixedConfig(Section):
     """Several data sets in one run; each may lack maps that others have. Their classes must be the same."""
 
     dataset: Literal["mixed"]
-    parts: Annotated[tuple[PartConfig, ...], Field(min_length=2)]
+    parts: tuple[PartConfig, ...]
 
     @property
     def width(self) -> int:
@@ -218,6 +218,8 @@ class MixedConfig(Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> MixedConfig:
+        if len(self.parts) < 2:
+            raise ValueError("`parts` must name two data sets or more")
         if len({(part.data.width, part.data.height) for part in self.parts}) > 1:
             raise ValueError("all `parts` must have the same width and height")
         if len({part.data.classes for part in self.parts} - {()}) > 1:
