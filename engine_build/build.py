@@ -26,7 +26,7 @@ from avtar_ros.engines.sidecar import (
 )
 from avtar_ros.engines.tensorrt import load_tensorrt
 from avtar_ros.errors import AvtarError
-from engine_build.compiler import MEBIBYTE, Compiler
+from engine_build.compiler import MEBIBYTE, compile_model
 from engine_build.devices import devices_like, find_device
 from engine_build.errors import BuildError, VerificationError
 from engine_build.machine import Machine, available_memory, this_machine
@@ -102,8 +102,8 @@ def compile_engine(request: BuildRequest, model: OnnxModel, machine: Machine, pa
     begun = time.monotonic()
     options = options_of(request, model)
     graph = keep_in_float32(model.graph, options.keep_fp32) if options.keep_fp32 else model.graph
-    compiler = Compiler(trt, dataclasses.replace(model, graph=graph))
-    compiled = compiler.compile(options, workspace_mb, cache_path(str(trt.__version__), machine.gpu))
+    timings = cache_path(str(trt.__version__), machine.gpu)
+    compiled = compile_model(trt, dataclasses.replace(model, graph=graph), options, workspace_mb, timings)
     sidecar = Sidecar(
         card=model.card,
         onnx_sha256=model.sha256,

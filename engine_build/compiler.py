@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,29 @@ class Compiled:
     tensors: dict[str, TensorInfo]
 
 
-class Compiler:
+def compile_model(trt: Any, model: OnnxModel, options: BuildOptions, workspace_mb: int, timings: Path) -> Compiled:
+    """The plan of `model`; a progress bar shows how far it is, and Ctrl-C ends it. Raises BuildError.
+
+    All of TensorRT runs in a thread of its own. Python tells only its main thread of Ctrl-C, wherever that is, and in
+    one of TensorRT's calls back the exception would be swallowed; so the builder is asked to stop, and waited for.
+    """
+    with closing(BuildProgress()) as progress, ThreadPoolExecutor(1, "builder") as thread:
+        compiled = thread.submit(lambda: _Compiler(trt, model, progress).compile(options, workspace_mb, timings))
+        try:
+            return compiled.result()
+        except KeyboardInterrupt:
+            progress.cancel()
+            raise
+
+
+class _Compiler:
     """One model on its way to a plan. TensorRT's objects depend on one another and are kept together here."""
 
-    def __init__(self, trt: Any, model: OnnxModel) -> None:
+    def __init__(self, trt: Any, model: OnnxModel, progress: BuildProgress) -> None:
         self._trt = trt
         self._model = model
         self._messages = Messages(trt)
+        self._monitor = monitor(trt, progress)
         self._builder = trt.Builder(self._messages.logger)
         self._network = self._parse()
 
@@ -72,16 +88,10 @@ class Compiler:
         return network
 
     def compile(self, options: BuildOptions, workspace_mb: int, timings: Path) -> Compiled:
-        """The plan; a progress bar shows how far it is, and Ctrl-C ends it. Raises BuildError, KeyboardInterrupt."""
-        progress = BuildProgress()
-        try:
-            watching = monitor(self._trt, progress)
-            config = self._configure(options, workspace_mb, watching)
-            load_timings(config, timings)
-            self._messages.errors.clear()
-            plan = _interruptible(lambda: self._builder.build_serialized_network(self._network, config), progress)
-        finally:
-            progress.close()
+        config = self._configure(options, workspace_mb)
+        load_timings(config, timings)
+        self._messages.errors.clear()
+        plan = self._builder.build_serialized_network(self._network, config)
         if plan is None:
             raise BuildError(self._failure(workspace_mb))
         try:
@@ -90,13 +100,13 @@ class Compiler:
             log.warning("%s: cannot be written (%s); the next build measures again.", timings, error)
         return Compiled(bytes(plan), _tensors(self._trt, self._network))
 
-    def _configure(self, options: BuildOptions, workspace_mb: int, watching: Any) -> Any:
+    def _configure(self, options: BuildOptions, workspace_mb: int) -> Any:
         trt = self._trt
         config = self._builder.create_builder_config()
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mb * MEBIBYTE)
         config.builder_optimization_level = options.level
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # names of layers, for inspect and bench
-        config.progress_monitor = watching
+        config.progress_monitor = self._monitor
         config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32: TF32 has the digits of float16
         profile = self._builder.create_optimization_profile()
         image = interface(self._model.card)[INPUT].shape[1:]
@@ -138,15 +148,3 @@ def _tensors(trt: Any, network: Any) -> dict[str, TensorInfo]:
         tensor.name: TensorInfo(np.dtype(trt.nptype(tensor.dtype)).name, tuple(tensor.shape))
         for tensor in (*inputs, *outputs)
     }
-
-
-def _interruptible(build: Callable[[], Any], progress: BuildProgress) -> Any:
-    """What `build` gives. It runs in a thread of its own: Ctrl-C reaches Python only in the main thread, and must not
-    unwind through the builder, which is asked to stop instead and waited for."""
-    with ThreadPoolExecutor(1, "builder") as pool:
-        future = pool.submit(build)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            progress.cancel()
-            raise

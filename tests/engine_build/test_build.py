@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,45 +130,54 @@ def test_damaged_timings_cost_no_engine(nvidia: AvtarEngine, built: tuple[Path, 
     assert cache.read_bytes() != b"no timings"
 
 
+class Terminal:
+    """A terminal of 80 columns that a command writes its errors and progress to."""
+
+    def __init__(self, nvidia: AvtarEngine, *arguments: str | Path) -> None:
+        self.seen = ""
+        self._ours, shown = pty.openpty()
+        fcntl.ioctl(shown, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen(
+            nvidia.command(*arguments), env=nvidia.environment, stderr=shown, stdout=subprocess.DEVNULL
+        )
+        os.close(shown)
+
+    def read_until(self, words: str) -> None:
+        while words not in self.seen:
+            assert self._read(), self.seen
+
+    def read_to_the_end(self) -> int:
+        """The exit code."""
+        while self._read():
+            pass
+        os.close(self._ours)
+        return self.process.wait()
+
+    def _read(self) -> bool:
+        try:
+            chunk = os.read(self._ours, 1024)
+        except OSError:  # how a terminal says that the other side is closed
+            chunk = b""
+        self.seen += chunk.decode(errors="replace")
+        return bool(chunk)
+
+
 def test_ctrl_c_ends_a_build_and_leaves_nothing(nvidia: AvtarEngine, tmp_path: Path) -> None:
     write_tiny_model(tmp_path / "model.onnx")
-    terminal, shown = pty.openpty()
-    command = nvidia.command("build", tmp_path / "model.onnx", "--compile-only")
-    with subprocess.Popen(command, env=nvidia.environment, stderr=shown, stdout=subprocess.DEVNULL) as process:
-        os.close(shown)
-        seen = b""
-        while b"building" not in seen:  # the bar is there, so the builder runs
-            seen += read_some(terminal)
-        process.send_signal(signal.SIGINT)
-        while chunk := read_some(terminal):
-            seen += chunk
-        assert process.wait() == 130, seen.decode()
-    os.close(terminal)
-    assert b"interrupted" in seen
+    terminal = Terminal(nvidia, "build", tmp_path / "model.onnx", "--compile-only")
+    terminal.read_until("building")  # the bar is there, and so the builder
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.read_to_the_end() == 130, terminal.seen
+    assert "interrupted" in terminal.seen
     assert names(tmp_path) == {"model.onnx"}
-
-
-def read_some(terminal: int) -> bytes:
-    """The next of what a process writes to its terminal; nothing once it has closed it."""
-    try:
-        return os.read(terminal, 1024)
-    except OSError:
-        return b""
 
 
 def test_progress_is_shown_to_the_end(nvidia: AvtarEngine, tmp_path: Path) -> None:
     write_tiny_model(tmp_path / "model.onnx")
-    terminal, shown = pty.openpty()
-    command = nvidia.command("build", tmp_path / "model.onnx", *OPTIONS)
-    with subprocess.Popen(command, env=nvidia.environment, stderr=shown, stdout=subprocess.DEVNULL) as process:
-        os.close(shown)
-        seen = b""
-        while chunk := read_some(terminal):
-            seen += chunk
-    os.close(terminal)
-    assert process.returncode == 0, seen.decode()
-    assert b"building   0%" in seen
-    assert b"building 100%" in seen
+    terminal = Terminal(nvidia, "build", tmp_path / "model.onnx", *OPTIONS)
+    assert terminal.read_to_the_end() == 0, terminal.seen
+    assert "building   0% |" in terminal.seen
+    assert "building 100% |" in terminal.seen
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from avtar_ros.engines.tensorrt import SLOTS, TensorRTEngine, load_tensorrt
 from tests.avtar_ros.engines.engine_files import BATCH, CARD, sidecar, write_engine
 from tests.avtar_ros.engines.recording import ORIN, RecordingCuda, RecordingTensorRT, expected_map
 
+
 @pytest.fixture
 def engine_file(tmp_path: Path) -> Path:
     """An engine as avtar-engine build leaves it on an Orin, but with a plan that only the stand-in takes."""
