@@ -14,6 +14,7 @@ from avtar_ros.model_card import read_onnx_card
 from tests.training import tiny
 from training.checkpoint import load_checkpoint
 from training.cli import main
+from training.export import load_model
 
 COMMANDS = ("fit", "evaluate", "export", "scenes")
 
@@ -38,21 +39,36 @@ def test_help_does_not_wait_for_torch() -> None:
     assert done.stdout.splitlines()[-1] == "False"
 
 
-@pytest.mark.slow
-def test_fit_then_export_as_it_says(
+def test_fit_says_what_comes_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole way in commands: the next one is taken from what the one before printed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     config = tiny.write_config(tmp_path / "run.yaml", phases=[tiny.phase("adapters", steps=2)])
     assert main(["fit", str(config)]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
-    program, *arguments = said.partition("Next: ")[2].split()
-    assert program == "avtar-train"
-    assert main([*arguments, "--rooms", "0"]) == 0
-    assert read_onnx_card(tmp_path / "tiny.onnx").provenance["steps"] == "2"
-    assert load_checkpoint(tmp_path / "runs" / "tiny" / "adapters" / "last.safetensors").step == 2
+    *command, checkpoint, option, out = said.partition("Next: ")[2].split()
+    assert (command, option, out) == (["avtar-train", "export"], "--out", "tiny.onnx")
+    assert load_model(load_checkpoint(tmp_path / checkpoint)).card.name == "tiny"
+
+
+def test_export_says_what_it_wrote(
+    exported: Path,
+    checkpoint_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # The graph has been traced once for all tests; everything after that is real.
+    monkeypatch.setattr("training.export._write_graph", lambda model, path: path.write_bytes(exported.read_bytes()))
+    monkeypatch.setattr("sys.argv", ["avtar-train", "export", "a file.safetensors"])
+    path = tmp_path / "new" / "model.onnx"
+    assert main(["export", str(checkpoint_path), "--out", str(path), "--rooms", "2"]) == 0
+    card = read_onnx_card(path)
+    *figures, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in figures] == list(card.metrics) == list(FIGURES)
+    assert last == f"{path}: {path.stat().st_size / 1e6:.1f} MB, segmentation, depth, normals, edges"
+    assert card.provenance["exported_by"] == "avtar-train export 'a file.safetensors'"
 
 
 def test_evaluate_prints_and_writes_every_figure(

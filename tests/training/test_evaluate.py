@@ -55,16 +55,16 @@ def test_depth_is_judged_in_metres_of_each_camera(rooms: Batch) -> None:
     assert figures["depth.delta2"] == 1
 
 
-def test_figures_are_pooled_over_batches(rooms: Batch) -> None:
+def test_figures_are_pooled_over_batches() -> None:
     """The same whether the rooms come at once or one by one, and not a mean of figures."""
+    rooms = render_rooms(range(3), tiny.WIDTH, tiny.HEIGHT)
     one_by_one = [
         Batch(rooms.image[i : i + 1], {name: m[i : i + 1] for name, m in rooms.maps.items()}, rooms.focal[i : i + 1])
         for i in range(len(rooms))
     ]
     model = tiny.adapted_model()
-    model.card = CARD
     infer = torch_infer(InferenceModel(model))
-    together, apart = evaluate(infer, CARD, [rooms]), evaluate(infer, CARD, one_by_one)
+    together, apart = (evaluate(infer, model.card, batches) for batches in ([rooms], one_by_one))
     assert apart == pytest.approx(together, rel=1e-4)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.models.windows import attention_mask, merge, partition, relative_position_index
@@ -30,6 +30,7 @@ def places(height: int, width: int, window: int, shift: int) -> list[list[tuple[
     ]
 
 
+@settings(max_examples=50)  # each looks at every token
 @given(SIZES, SIZES, WINDOWS)
 def test_partition_puts_every_token_in_its_window_and_pads_with_zeros(
     height: int, width: int, window_shift: tuple[int, int]
@@ -52,6 +53,7 @@ def test_merge_undoes_partition(height: int, width: int, window_shift: tuple[int
     assert torch.equal(merge(partition(grid, window, shift), height, width, window, shift), grid)
 
 
+@settings(max_examples=50)
 @given(SIZES, SIZES, WINDOWS)
 def test_tokens_see_each_other_where_they_are_true_neighbours(
     height: int, width: int, window_shift: tuple[int, int]
