@@ -18,6 +18,7 @@ from training.errors import TrainingError
 if TYPE_CHECKING:
     from avtar_ros.model_card import ModelCard
     from training.data.batch import Batch
+    from training.data.config import Split
 
 HELD_OUT_SEED = 1_000_000
 HELD_OUT_ROOMS = 500
@@ -86,6 +87,18 @@ def _parser() -> argparse.ArgumentParser:
         "--size", type=_size, default=(256, 192), metavar="WxH", help="of the images (default: 256x192)"
     )
     scenes.set_defaults(run=_scenes)
+
+    preview = commands.add_parser(
+        "preview", help="look at the data of a config",
+        description="Write pictures of samples of a config's data with all their maps, as training would get them.",
+    )  # fmt: skip
+    preview.add_argument("config", type=Path, help="YAML; ready ones lie in training/configs/")
+    preview.add_argument("--out", type=Path, default=Path("previews"), metavar="FOLDER",
+                         help="where to write them (default: %(default)s)")  # fmt: skip
+    preview.add_argument("--count", type=_count, default=12, help="how many, evenly spread (default: %(default)s)")
+    preview.add_argument("--validation", action="store_true", help="of the images that are kept from training")
+    preview.add_argument("--augmented", action="store_true", help="changed at random as training changes them")
+    preview.set_defaults(run=_preview)
     return parser
 
 
@@ -179,6 +192,15 @@ def _scenes(options: argparse.Namespace) -> None:
         write_bag(options.bag, options.seed, options.frames, options.rate, width, height)
     else:
         write_previews(options.out, range(options.seed, options.seed + options.rooms), width, height)
+
+
+def _preview(options: argparse.Namespace) -> None:
+    from training.config import load_config
+    from training.previews import write_data_previews
+
+    split: Split = "validation" if options.validation else "train"
+    write_data_previews(load_config(options.config), options.out, options.count, split, options.augmented)
+    print(f"pictures are in {options.out}")
 
 
 def _print_figures(figures: dict[str, float]) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avtar_ros.model_card import DepthRange, ModelCard, SemanticClass
-from avtar_ros.rendering import side_by_side
 from avtar_ros.replay.bag_writer import BagWriter
 from avtar_ros.replay.ground_truth import GroundTruthWriter
 from avtar_ros.tasks import TASKS, Maps
 from training.data.batch import Batch
 from training.data.synthetic_rooms import CLASSES, render_rooms, render_sequence
-from training.errors import TrainingError
+from training.previews import write_preview
 
 Image = NDArray[np.uint8]
 
@@ -31,10 +29,7 @@ def write_previews(folder: Path, seeds: Sequence[int], width: int, height: int) 
     card = _card(width, height)
     for seed in tqdm(seeds, unit="room", desc=f"previews in {folder}"):
         image, maps = _frames(render_rooms([seed], width, height))[0]
-        pictures = {"image": image} | {TASKS[name].title: TASKS[name].colorize(m, card) for name, m in maps.items()}
-        path = folder / f"room_{seed}.png"
-        if not cv2.imwrite(str(path), cv2.cvtColor(side_by_side(pictures), cv2.COLOR_RGB2BGR)):
-            raise TrainingError(f"{path}: cannot be written. Is there room on the disk?")
+        write_preview(folder / f"room_{seed}.png", image, maps, card)
 
 
 def write_bag(path: Path, seed: int, frames: int, rate_hz: float, width: int, height: int) -> None:
