@@ -1,6 +1,7 @@
 """What every test may rely on: a ROS domain of its own, no network, and the recordings if they are there."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 # Several workers that each start a thread per core only wait for one another.
 workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+# Where the tests are started in the background, Ctrl-C is ignored, and so it would be by every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no failure, and a failure is found again from the same examples everywhere.
 settings.register_profile("avtar_ros", deadline=None, derandomize=True)
