@@ -51,10 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     fit.set_defaults(run=_fit)
 
     evaluate = commands.add_parser(
-        "evaluate", help="measure a model on held-out rooms",
-        description="Measure a model on synthetic rooms that no training has seen.",
+        "evaluate", help="measure a model on images that it never saw",
+        description="Measure a model on synthetic rooms that no training has seen, or on the validation images of any "
+        "config's data; where its classes are not the model's, segmentation is left out.",
     )  # fmt: skip
     evaluate.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.safetensors)")
+    evaluate.add_argument("--data", type=Path, metavar="CONFIG", help="measure on this config's data, not on rooms")
     _add_rooms(evaluate, _count)
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     evaluate.set_defaults(run=_evaluate)
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export", help="checkpoint to ONNX",
         description="Export a checkpoint to ONNX with its model card. The file is compared with PyTorch and measured "
-        "on held-out rooms first; where it differs, nothing is written.",
+        "on held-out rooms, or the validation images of its data, first; where it differs, nothing is written.",
     )  # fmt: skip
     export.add_argument("checkpoint", type=Path, help="last.safetensors of the last phase")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
@@ -147,21 +149,25 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     from avtar_ros.engines import open_engine
     from training.checkpoint import load_checkpoint
-    from training.evaluate import evaluate, held_out_rooms, torch_infer
+    from training.config import load_config
+    from training.evaluate import evaluate, held_out_images, held_out_rooms, torch_infer
     from training.export import load_model
 
-    def rooms(card: ModelCard) -> Iterator[Batch]:
-        with tqdm(total=options.rooms, unit="room", desc="held-out rooms") as progress:
-            for batch in held_out_rooms(options.rooms, options.seed, card):
+    data = load_config(options.data).data if options.data else None
+
+    def unseen(card: ModelCard) -> Iterator[Batch]:
+        batches = held_out_images(data, card) if data else held_out_rooms(options.rooms, options.seed, card)
+        with tqdm(total=None if data else options.rooms, unit="image", desc="images never seen") as progress:
+            for batch in batches:
                 yield batch
                 progress.update(len(batch))
 
     if options.model.suffix == ".safetensors":
         model = load_model(load_checkpoint(options.model))
-        figures = evaluate(torch_infer(model), model.card, rooms(model.card))
+        figures = evaluate(torch_infer(model), model.card, unseen(model.card))
     else:
         with open_engine(options.model) as engine:
-            figures = evaluate(engine.infer, engine.card, rooms(engine.card))
+            figures = evaluate(engine.infer, engine.card, unseen(engine.card))
     _print_figures(figures)
     if options.json:
         write_atomically(options.json, json.dumps(figures, indent=1) + "\n")

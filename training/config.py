@@ -86,9 +86,10 @@ class PhaseConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole run: what `avtar-train fit` does."""
+    """A whole run: what `avtar-train fit` does. `licence` is that of the model, as its data allows, for the card."""
 
     name: str
+    licence: str = ""
     seed: int = 0
     tasks: tuple[str, ...] = tuple(TASKS)
     loss_weights: dict[str, Rate] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How good a model is on held-out rooms."""
+"""How good a model is on images that it never saw: held-out rooms, or the validation images of a data set."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from avtar_ros.metrics import StreamingMetrics
 from avtar_ros.model_card import ModelCard
-from avtar_ros.tasks import DEPTH, Maps
+from avtar_ros.tasks import DEPTH, SEGMENTATION, Maps
 from training.data.batch import Batch
+from training.data.config import DataConfig
+from training.data.datasets import open_dataset
 from training.data.synthetic_rooms import render_rooms
+from training.errors import TrainingError
 from training.models.inference import InferenceModel
 
 Infer = Callable[[NDArray[np.uint8]], Maps]
@@ -23,6 +26,24 @@ def held_out_rooms(count: int, first_seed: int, card: ModelCard, chunk: int = 16
     """`count` rooms at the card's size, `chunk` at a time."""
     for start in range(first_seed, first_seed + count, chunk):
         yield render_rooms(range(start, min(start + chunk, first_seed + count)), card.width, card.height)
+
+
+def held_out_images(data: DataConfig, card: ModelCard, chunk: int = 16) -> Iterator[Batch]:
+    """The validation images of a data set, `chunk` at a time, without class ids where its classes are not the card's.
+
+    Raises TrainingError where the images have another size than the model takes.
+    """
+    if (data.width, data.height) != (card.width, card.height):
+        raise TrainingError(
+            f"data: images of {data.width}x{data.height}, but the model takes {card.width}x{card.height}. "
+            "Set `width` and `height` in the config."
+        )
+    dataset = open_dataset(data, "validation")
+    for start in range(0, len(dataset), chunk):
+        batch = dataset.batch(range(start, min(start + chunk, len(dataset))))
+        if dataset.classes != card.classes:
+            batch.maps.pop(SEGMENTATION.name, None)
+        yield batch
 
 
 def evaluate(infer: Infer, card: ModelCard, batches: Iterable[Batch]) -> dict[str, float]:

@@ -18,9 +18,10 @@ from avtar_ros.engines import INPUT, Engine, open_engine
 from avtar_ros.model_card import CARD_KEY, ModelCard
 from avtar_ros.tasks import SEGMENTATION, Maps
 from training.checkpoint import Checkpoint
+from training.data.config import DataConfig, RoomsConfig
 from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
-from training.evaluate import Infer, evaluate, held_out_rooms, torch_infer
+from training.evaluate import Infer, evaluate, held_out_images, held_out_rooms, torch_infer
 from training.fit import build_model
 from training.models.inference import InferenceModel
 
@@ -33,7 +34,8 @@ COMPARED_ROOMS = range(3_000_000, 3_000_004)
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """`rooms` held-out rooms from `seed` on are measured for the card; `images` are more to compare on.
+    """`rooms` held-out rooms from `seed` on are measured for the card, or for a model of other data all of its
+    validation images, or nothing where `rooms` is 0; `images` are more to compare on.
 
     `precision` is fp32, or fp16 for weights and activations in half precision.
     """
@@ -63,23 +65,26 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
         with open_engine(draft) as engine:
             if model is reference:
                 compare(model, engine, _comparison_images(card, options.images))
-                card = _measured(card, engine.infer, options)
+                card = _measured(card, engine.infer, checkpoint.config.data, options)
             else:
                 rounding = Rounding(engine.infer, torch_infer(reference), card)
                 for images in _comparison_images(card, options.images):
                     rounding.infer(images)
-                card = _measured(card, rounding.infer, options)
+                card = _measured(card, rounding.infer, checkpoint.config.data, options)
                 card = card.replace(provenance=card.provenance | rounding.described())
         _write_card(draft, card)
         draft.replace(path)
     return card
 
 
-def _measured(card: ModelCard, infer: Infer, options: ExportOptions) -> ModelCard:
-    """The card with figures on held-out rooms, where some are asked for."""
+def _measured(card: ModelCard, infer: Infer, data: DataConfig, options: ExportOptions) -> ModelCard:
+    """The card with figures on images of its kind that it never saw, where some are asked for."""
     if not options.rooms:
         return card
-    figures = evaluate(infer, card, held_out_rooms(options.rooms, options.seed, card))
+    if isinstance(data, RoomsConfig):
+        figures = evaluate(infer, card, held_out_rooms(options.rooms, options.seed, card))
+    else:
+        figures = evaluate(infer, card, held_out_images(data, card))
     return card.replace(metrics={key: round(value, 4) for key, value in figures.items()})
 
 
@@ -184,7 +189,11 @@ def _comparison_images(card: ModelCard, folder: Path | None) -> Iterable[NDArray
 
 
 def _provenance(checkpoint: Checkpoint, options: ExportOptions) -> dict[str, str]:
-    measured = f"{options.rooms} synthetic rooms from seed {options.seed}" if options.rooms else "not measured"
+    data = checkpoint.config.data
+    measured = "not measured"
+    if options.rooms:
+        rooms = f"{options.rooms} synthetic rooms from seed {options.seed}"
+        measured = rooms if isinstance(data, RoomsConfig) else f"validation images of: {data.description}"
     return {
         "config": checkpoint.config.name,
         "phase": checkpoint.phase,

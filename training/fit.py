@@ -21,6 +21,7 @@ from training.checkpoint import Checkpoint, load_checkpoint, model_tensors, opti
 from training.config import PhaseConfig, RunConfig
 from training.data.augment import augmented, downscaled
 from training.data.batch import Batch
+from training.data.config import RoomsConfig
 from training.data.dataset import Dataset
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
@@ -78,7 +79,7 @@ def new_card(config: RunConfig) -> ModelCard:
         classes=config.data.classes if SEGMENTATION.name in config.tasks else (),
         depth=depth if DEPTH.name in config.tasks else None,
         training_data=config.data.description,
-        licence="Apache-2.0",
+        licence=config.licence or ("Apache-2.0" if isinstance(config.data, RoomsConfig) else ""),
     )
 
 

@@ -16,7 +16,7 @@ from training.checkpoint import load_checkpoint
 from training.cli import main
 from training.export import load_model
 
-COMMANDS = ("fit", "evaluate", "export", "scenes")
+COMMANDS = ("fit", "evaluate", "export", "scenes", "preview")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=lambda command: "-".join(command))

@@ -11,7 +11,7 @@ import torch
 
 from tests.training import tiny
 from tests.training.data.layouts import write_cityscapes_frame
-from tests.training.data.test_bags import write_bag
+from tests.training.data.recordings import write_bag
 from training.checkpoint import load_checkpoint
 from training.config import RunConfig
 from training.data.batch import Batch, concatenated

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from tests.training.data.test_bags import write_bag
+from tests.training.data.recordings import write_bag
 from training.cli import main
 
 
