@@ -88,12 +88,13 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser(
         "verify", help="compare an engine with its model",
-        description="Compare an engine (or a half-precision ONNX model) with an ONNX model, on made-up images and on "
-        "those given. An engine's sidecar keeps the outcome.",
+        description="Compare an engine with an ONNX model, on made-up images and on those given. Its sidecar keeps the "
+        "outcome, and nothing runs an engine that has not agreed with its model.",
         epilog=f"At most, for each task: {_limits()}.",
     )  # fmt: skip
-    verify.add_argument("model", type=Path, metavar="ENGINE", help="an .engine or .onnx file")
-    verify.add_argument("--against", type=Path, required=True, metavar="MODEL", help="the .onnx file it came from")
+    verify.add_argument("engine", type=Path, metavar="ENGINE", help="an .engine file made by avtar-engine build")
+    verify.add_argument("--against", type=Path, required=True, metavar="MODEL",
+                        help="the .onnx file it came from, or the same model in float32")  # fmt: skip
     _add_images(verify)
     _add_json(verify)
     verify.set_defaults(run=_verify)
@@ -217,11 +218,11 @@ def _build(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> None:
     from engine_build.verify import ComparedOn, verify
 
-    agreements = verify(options.model, options.against, ComparedOn(options.images, options.every))
+    agreements = verify(options.engine, options.against, ComparedOn(options.images, options.every))
     if options.json:
         _print_json({task: dataclasses.asdict(agreement) for task, agreement in agreements.items()})
     else:
-        print(f"{options.model} gives the maps of {options.against}:\n{describe(agreements)}")
+        print(f"{options.engine} gives the maps of {options.against}:\n{describe(agreements)}")
 
 
 def _bench(options: argparse.Namespace) -> None:

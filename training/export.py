@@ -13,7 +13,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.agreement import Comparison, describe
 from avtar_ros.engines import INPUT, Engine, open_engine
 from avtar_ros.model_card import CARD_KEY, ModelCard
 from avtar_ros.tasks import SEGMENTATION, Maps
@@ -23,6 +22,7 @@ from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
 from training.evaluate import Infer, evaluate, held_out_images, held_out_rooms, torch_infer
 from training.fit import build_model
+from training.half_precision import Rounding
 from training.models.inference import InferenceModel
 
 OPSET = 18
@@ -67,11 +67,12 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
                 compare(model, engine, _comparison_images(card, options.images))
                 card = _measured(card, engine.infer, checkpoint.config.data, options)
             else:
-                rounding = Rounding(engine.infer, torch_infer(reference), card)
+                rounding = Rounding(engine.infer, model, reference)
                 for images in _comparison_images(card, options.images):
                     rounding.infer(images)
                 card = _measured(card, rounding.infer, checkpoint.config.data, options)
-                card = card.replace(provenance=card.provenance | rounding.described())
+                lines = {f"fp16.{task}": str(agreement) for task, agreement in rounding.agreements().items()}
+                card = card.replace(provenance=card.provenance | lines)
         _write_card(draft, card)
         draft.replace(path)
     return card
@@ -86,29 +87,6 @@ def _measured(card: ModelCard, infer: Infer, data: DataConfig, options: ExportOp
     else:
         figures = evaluate(infer, card, held_out_images(data, card))
     return card.replace(metrics={key: round(value, 4) for key, value in figures.items()})
-
-
-class Rounding:
-    """How far a half-precision engine's maps lie from the float32 model's, on all images that it infers."""
-
-    def __init__(self, infer: Infer, reference: Infer, card: ModelCard) -> None:
-        self._infer, self._reference = infer, reference
-        self._comparison = Comparison(card.tasks)
-
-    def infer(self, images: NDArray[np.uint8]) -> Maps:
-        maps = self._infer(images)
-        self._comparison.add(self._reference(images), maps)
-        return maps
-
-    def described(self) -> dict[str, str]:
-        """For the card, a line a task; raises TrainingError where one is beyond its limit."""
-        agreements = self._comparison.agreements("fp16")
-        if not all(agreement.holds for agreement in agreements.values()):
-            raise TrainingError(
-                f"in half precision the model gives other maps:\n{describe(agreements)}\nNothing was written. "
-                "Export it with --precision fp32; TensorRT can run that, too."
-            )
-        return {f"fp16.{task}": str(agreement) for task, agreement in agreements.items()}
 
 
 def load_model(checkpoint: Checkpoint) -> InferenceModel:
