@@ -52,12 +52,10 @@ class AffinityProbe:
             output.register_hook(partial(self._on_backward, inputs[0].detach()))
 
     def _on_backward(self, inputs: Tensor, gradient: Tensor) -> None:
-        first, second = (
-            _task_gradients(x, d)
-            for x, d in zip(self._halves(inputs), self._halves(gradient.to(inputs.dtype)), strict=True)
-        )
-        self._products += (first @ second.T).float().cpu()
-        self._squares += torch.stack([(first**2).sum(1), (second**2).sum(1)]).float().cpu()
+        halves = zip(self._halves(inputs), self._halves(gradient.to(inputs.dtype)), strict=True)
+        for first, second in zip(*(_task_gradients(x, d) for x, d in halves), strict=True):
+            self._products += (first @ second.T).cpu()
+            self._squares += torch.stack([torch.linalg.vector_norm(half, dim=1) for half in (first, second)]).cpu() ** 2
 
     def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(T·B, ..., C) to the two halves of the batch, (T, rows, C) each."""
@@ -66,7 +64,7 @@ class AffinityProbe:
         return by_task[:, :middle].flatten(1, -2), by_task[:, middle:].flatten(1, -2)
 
 
-def _task_gradients(inputs: Tensor, gradient: Tensor) -> Tensor:
-    """Gradient of weight and bias for each task: (T, rows, in) and (T, rows, out) to (T, out·in + out)."""
+def _task_gradients(inputs: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Each task's gradient of weight (T, out·in) and bias (T, out), from (T, rows, in) and (T, rows, out)."""
     weight = gradient.transpose(1, 2) @ inputs
-    return torch.cat([weight.flatten(1), gradient.sum(1)], dim=1).float()
+    return weight.flatten(1).float(), gradient.sum(1).float()
