@@ -123,6 +123,7 @@ class PhaseRun:
                 {"params": [p for name, p in trained.items() if name not in decayed], "weight_decay": 0.0},
             ],
             lr=phase.learning_rate,
+            fused=True,
         )
         self.step = 0
         self.waited = 0.0
