@@ -26,7 +26,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from avtar_ros.errors import AvtarError
 from avtar_ros.frame_sources import CameraModel, FrameSource, SourceFrame, open_source, schedule
 from avtar_ros.images import ImageFields, is_compressed, to_message_fields, to_rgb
-from avtar_ros.node_camera import COMPRESSED, check_topic, data_array
+from avtar_ros.node_camera import COMPRESSED, check_topic
+from avtar_ros.node_outputs import data_array
 from avtar_ros.node_parameters import declare_parameters, parameter, read_parameters
 from avtar_ros.node_process import run
 

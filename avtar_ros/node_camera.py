@@ -1,8 +1,7 @@
-"""The topics of one camera: its image and CameraInfo in, its maps out."""
+"""What comes from one camera: its images and its CameraInfo."""
 
 from __future__ import annotations
 
-import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,14 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.images import to_message_fields
+from avtar_ros.node_outputs import CameraOutputs
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from rclpy.lifecycle import LifecycleNode
     from rclpy.node import Node
 
 COMPRESSED = "/compressed"
 """What image_transport adds to the name of an image topic."""
-MAP_DEPTH = 2
-"""Maps that may wait for a slow subscriber. More would only be older, and fill the shared-memory segment."""
 SEARCH_PERIOD_S = 0.1
 
 
@@ -59,11 +55,7 @@ class CameraInput:
 
 
 class NodeCamera:
-    """One camera of the node: `subscribe` delivers its image messages, `publish` sends its maps.
-
-    Maps are published reliably, so that recorders and RViz get all of them; who subscribes with best effort
-    gets that. Only the last few are kept for slow subscribers: nobody holds the node up.
-    """
+    """One camera of the node: `subscribe` delivers its image messages, `outputs` takes its maps."""
 
     def __init__(self, node: LifecycleNode, name: str, source: CameraInput, topics: Sequence[str]) -> None:
         """`topics`: what to publish below the camera's name. Raises AvtarError for names that ROS forbids."""
@@ -75,12 +67,7 @@ class NodeCamera:
         self._info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
         self._search: Any = None
-        qos = QoSProfile(depth=MAP_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        options = QoSOverridingOptions.with_default_policies()
-        self._publishers = {
-            topic: node.create_lifecycle_publisher(Image, f"{name}/{topic}", qos, qos_overriding_options=options)
-            for topic in topics
-        }
+        self.outputs = CameraOutputs(node, name, topics)
 
     def subscribe(self, on_image: Callable[[str, Any], None]) -> None:
         """Call `on_image(name, message)` for each image from now on."""
@@ -103,13 +90,7 @@ class NodeCamera:
 
     def destroy(self) -> None:
         """Remove the publishers."""
-        for publisher in self._publishers.values():
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers.clear()
-
-    def wanted(self) -> set[str]:
-        """The topics that somebody subscribes to."""
-        return {topic for topic, p in self._publishers.items() if p.get_subscription_count()}
+        self.outputs.destroy()
 
     def focal_px(self, width: int) -> float | None:
         """fx in pixels of an image `width` wide, from the newest CameraInfo; None while that is not known."""
@@ -117,14 +98,6 @@ class NodeCamera:
         if info is None or not info.k[0] > 0:
             return None
         return float(info.k[0]) * width / (info.width or width)
-
-    def publish(self, topic: str, header: Any, pixels: NDArray[Any], encoding: str) -> None:
-        """Publish an image (H, W[, channels]) under the header of the camera's own, untouched."""
-        fields = to_message_fields(pixels, encoding)
-        message = Image(header=header, height=fields.height, width=fields.width, encoding=encoding,
-                        is_bigendian=fields.is_bigendian, step=fields.step)
-        message.data = data_array(fields.data)
-        self._publishers[topic].publish(message)
 
     def _find_source(self) -> None:
         """Subscribe to the first of the sources that has a publisher."""
@@ -160,10 +133,3 @@ def check_topic(node: Node, topic: str) -> None:
     except (NameValidationException, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise AvtarError(f"{topic!r} cannot be a topic ({reason}). Change the parameter that names it.") from error
-
-
-def data_array(data: NDArray[Any]) -> array.array[int]:
-    """Bytes as what rclpy puts into a message unchecked; anything else it would check one by one."""
-    result = array.array("B")
-    result.frombytes(data.data)
-    return result

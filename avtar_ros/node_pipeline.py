@@ -121,7 +121,7 @@ class Pipeline:
     def _decode(self, camera: NodeCamera, arrival: Arrival) -> Job | str:
         """The frame in a message, or the count it falls under instead."""
         taken_ns = time.monotonic_ns()
-        wanted = camera.wanted()
+        wanted = camera.outputs.wanted()
         if not wanted:
             return "unwanted"
         try:
@@ -145,11 +145,11 @@ class Pipeline:
         header = job.arrival.message.header
         for name, task_map in maps.items():
             if map_topic(name) in job.wanted:
-                job.camera.publish(map_topic(name), header, task_map, TASKS[name].encoding)
+                job.camera.outputs.publish(map_topic(name), header, task_map, TASKS[name].encoding)
         if OVERLAY in job.wanted:
             colors = TASKS[first].colorize(maps[first], self._perception.engine.card)
             overlay = rendering.overlay(job.frame.image, colors, self._overlay_opacity)
-            job.camera.publish(OVERLAY, header, overlay, "rgb8")
+            job.camera.outputs.publish(OVERLAY, header, overlay, "rgb8")
 
     def _warn_without_focal_length(self, job: Job) -> None:
         """Once a camera: CameraInfo may be a little late, but if it does not come, depth is not metric."""
