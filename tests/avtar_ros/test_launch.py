@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from avtar_ros.camera_source import SourceParameters
-from avtar_ros.multitask_node import NodeParameters
+from avtar_ros.multitask_parameters import NodeParameters
 from avtar_ros.tasks import TASKS
 from tests.ros_processes import REPOSITORY, Client, RosProcess
 

@@ -17,7 +17,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.multitask_node import MultitaskNode, NodeParameters
+from avtar_ros.multitask_node import MultitaskNode
+from avtar_ros.multitask_parameters import NodeParameters
 from tests.node_client import NODE, StartNode, connect, image, picture
 from tests.ros_processes import BEST_EFFORT, RELIABLE, Client, ros_arguments
 from tests.tiny_models import tiny_model as graph
