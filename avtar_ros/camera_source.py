@@ -23,8 +23,9 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from avtar_ros.camera_model import CameraModel
 from avtar_ros.errors import AvtarError
-from avtar_ros.frame_sources import CameraModel, FrameSource, SourceFrame, open_source, schedule
+from avtar_ros.frame_sources import FrameSource, SourceFrame, open_source, schedule
 from avtar_ros.images import ImageFields, is_compressed, to_message_fields, to_rgb
 from avtar_ros.node_camera import COMPRESSED, check_topic
 from avtar_ros.node_outputs import data_array

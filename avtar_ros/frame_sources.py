@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.camera_model import CameraModel
 from avtar_ros.errors import AvtarError
 from avtar_ros.images import to_message_fields
 
@@ -38,35 +39,6 @@ class SourceFrame:
     stamp_ns: int
     frame_id: str
     image: Any
-
-
-@dataclass(frozen=True)
-class CameraModel:
-    """The fields of sensor_msgs/CameraInfo that describe a lens."""
-
-    width: int
-    height: int
-    distortion_model: str
-    d: tuple[float, ...]
-    k: tuple[float, ...]
-    r: tuple[float, ...]
-    p: tuple[float, ...]
-
-    @classmethod
-    def of_message(cls, info: Any) -> CameraModel:
-        """From a CameraInfo of ROS 2, or of ROS 1, where the names are in upper case."""
-        k, r, p, d = (
-            tuple(map(float, getattr(info, name, getattr(info, name.upper(), ())))) for name in "krpd"
-        )
-        return cls(int(info.width), int(info.height), info.distortion_model, d, k, r, p)
-
-    @classmethod
-    def pinhole(cls, width: int, height: int, focal_px: float) -> CameraModel:
-        """A lens without distortion that looks straight ahead."""
-        f, x, y = float(focal_px), width / 2, height / 2
-        k = (f, 0.0, x, 0.0, f, y, 0.0, 0.0, 1.0)
-        p = (f, 0.0, x, 0.0, 0.0, f, y, 0.0, 0.0, 0.0, 1.0, 0.0)
-        return cls(width, height, "plumb_bob", (0.0,) * 5, k, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), p)
 
 
 class FrameSource(AbstractContextManager["FrameSource"]):

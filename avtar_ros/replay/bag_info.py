@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from avtar_ros.frame_sources import CameraModel
+from avtar_ros.camera_model import CameraModel
 from avtar_ros.images import ImageError, depth_metres, to_rgb
 from avtar_ros.replay.bag_reader import Bag, BagError
 from avtar_ros.replay.topics import IMAGE_TYPES, find_camera, find_camera_info, is_depth, may_be_camera

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from avtar_ros.frame_sources import CameraModel
+from avtar_ros.camera_model import CameraModel
 from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.perception import Frame
 from avtar_ros.replay.bag_reader import Bag, BagError

@@ -10,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.frame_sources import (
-    CameraModel,
-    FrameSource,
-    SourceError,
-    SourceFrame,
-    open_source,
-    schedule,
-)
+from avtar_ros.frame_sources import FrameSource, SourceError, SourceFrame, open_source, schedule
 from avtar_ros.images import to_rgb
 from tests import tiny_bags
 
@@ -91,15 +84,6 @@ def test_a_bags_camera_info_comes_along(tmp_path: Path) -> None:
         assert source.model is not None
         assert (source.model.width, source.model.height) == (tiny_bags.WIDTH, tiny_bags.HEIGHT)
         assert source.model.k == tuple(tiny_bags.K.ravel())
-
-
-def test_camera_info_of_ros1_has_names_in_upper_case() -> None:
-    class Info:
-        width, height, distortion_model = 64, 48, "plumb_bob"
-        K, R, P, D = [1.0] * 9, [2.0] * 9, [3.0] * 12, [4.0] * 5
-
-    model = CameraModel.of_message(Info)
-    assert (model.k, model.r, model.p, model.d) == ((1.0,) * 9, (2.0,) * 9, (3.0,) * 12, (4.0,) * 5)
 
 
 def test_a_topic_of_the_bag_can_be_named(tmp_path: Path) -> None:
