@@ -59,6 +59,7 @@ class Measured:
 def bench(engine: Engine, batch: int, seconds: float, warmup: float) -> Measured:
     """Measure for about `seconds`, half on single queries and half on a stream of them, after a warm-up."""
     batches = batches_for(engine, batch)
+    next(iter(engine.infer_stream(batches)))  # refuses a batch that is too large before any time is spent
     _for_about(warmup, lambda: engine.infer(next(batches)), "warming up")
     host: list[float] = []
     stages: list[StageTimes] = []

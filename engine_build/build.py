@@ -29,7 +29,7 @@ from avtar_ros.errors import AvtarError
 from engine_build.compiler import MEBIBYTE, compile_model
 from engine_build.devices import devices_like, find_device
 from engine_build.errors import BuildError, VerificationError
-from engine_build.machine import Machine, available_memory, this_machine
+from engine_build.machine import Machine, this_machine
 from engine_build.onnx_model import OnnxModel, read_model
 from engine_build.stages import fewest, half_precision_stages, keep_in_float32
 from engine_build.timing_cache import cache_path
@@ -98,7 +98,7 @@ def options_of(request: BuildRequest, model: OnnxModel) -> BuildOptions:
 def compile_engine(request: BuildRequest, model: OnnxModel, machine: Machine, path: Path) -> Sidecar:
     """Write the engine of `model` and its sidecar, not verified, to `path`."""
     trt = load_tensorrt()
-    workspace_mb = request.workspace_mb or int(SHARE_OF_MEMORY * available_memory() / MEBIBYTE)
+    workspace_mb = request.workspace_mb or int(SHARE_OF_MEMORY * machine.free_memory / MEBIBYTE)
     begun = time.monotonic()
     options = options_of(request, model)
     graph = keep_in_float32(model.graph, options.keep_fp32) if options.keep_fp32 else model.graph

@@ -21,13 +21,17 @@ SECONDS_FOR_A_TOOL = 10
 
 @dataclass(frozen=True)
 class Machine:
-    """`board` is a Jetson's model name, empty on a PC. `missing` says why there is no "gpu" or "tensorrt"."""
+    """`board` is a Jetson's model name, empty on a PC. `missing` says why there is no "gpu" or "tensorrt".
+
+    `free_memory` are the bytes that the GPU could take now: its own, or the CPU's where they share it or there is none.
+    """
 
     board: str
     cpu: str
     gpu: Gpu | None
     cuda: str | None
     tensorrt: str | None
+    free_memory: int
     missing: dict[str, str]
 
     @property
@@ -38,6 +42,7 @@ class Machine:
 def this_machine() -> Machine:
     """What can be found out here; nothing that is absent is an error."""
     gpu = cuda = tensorrt = None
+    free_memory = available_memory()
     missing = {}
     try:
         tensorrt = str(load_tensorrt().__version__)
@@ -46,10 +51,13 @@ def this_machine() -> Machine:
     try:
         driver = PyCuda()
         gpu, cuda = driver.gpu, driver.version
+        if not driver.integrated:
+            with driver.current():
+                free_memory = driver.free_memory()
         driver.close()
     except EngineError as error:
         missing["gpu"] = str(error)
-    return Machine(board(), cpu(), gpu, cuda, tensorrt, missing)
+    return Machine(board(), cpu(), gpu, cuda, tensorrt, free_memory, missing)
 
 
 def board(path: Path = BOARD) -> str:

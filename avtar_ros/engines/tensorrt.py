@@ -173,12 +173,18 @@ class TensorRTEngine(Engine):
     def infer_stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Maps]:
         """Maps of each batch, in order; the next batch is copied to the GPU while one is computed.
 
-        Batches may be as large as the engine's. One such stream at a time.
+        One such stream at a time. Raises EngineError where a batch is larger than the engine's.
         """
         self._gpu()  # which says so where the engine is closed
+        largest = self.sidecar.options.batch
         under_way: deque[_Slot] = deque()
         for images, slot in zip(batches, itertools.cycle(self._slots), strict=False):
             check_images(images, self.card)
+            if len(images) > largest:
+                raise EngineError(
+                    f"{len(images)} images in one batch given; {self._path} takes up to {largest}. Give fewer, or "
+                    f"build it for more: avtar-engine build MODEL.onnx --batch {len(images)}"
+                )
             if slot in under_way:
                 yield self._collect(under_way.popleft())
             self._submit(images, slot)

@@ -83,6 +83,8 @@ class RecordingBuffer(Buffer):
 
 
 class RecordingCuda(Cuda):
+    FREE = 123 << 20
+
     def __init__(self, gpu: Gpu = ORIN, integrated: bool = True) -> None:
         self.gpu, self.version, self.integrated = gpu, "12.6", integrated
         self.calls: list[str] = []
@@ -125,7 +127,8 @@ class RecordingCuda(Cuda):
         return self.buffers[-1]
 
     def free_memory(self) -> int:
-        return 1 << 30
+        self.must_be_current()
+        return self.FREE
 
     def close(self) -> None:
         self.calls.append("close GPU")
@@ -144,6 +147,7 @@ class _Freed:
 class _Context(_Freed):
     def __init__(self, trt: RecordingTensorRT) -> None:
         super().__init__(trt, "context")
+        self.profiler: Any = None
         self._addresses: dict[str, int] = {}
         self._shape: tuple[int, ...] = ()
 
@@ -160,6 +164,8 @@ class _Context(_Freed):
         if self._trt.failing:
             self._trt.logger.log(self._trt.ILogger.Severity.ERROR, "the machine is on fire")
             return False
+        if self.profiler is not None:
+            self.profiler.report_layer_time("the whole of it", 1.0)
         addresses, shape, trt = dict(self._addresses), self._shape, self._trt
         trt.cuda.streams[handle].add(lambda: trt.compute(addresses, shape))
         return True
@@ -192,6 +198,7 @@ class _Runtime(_Freed):
         if self._trt.refusing:
             self._trt.logger.log(self._trt.ILogger.Severity.ERROR, "the plan is from another world")
             return None
+        self._trt.load(plan)
         return _Engine(self._trt)
 
 
@@ -201,6 +208,9 @@ class RecordingTensorRT:
     class ILogger:
         class Severity(enum.IntEnum):
             INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+    class IProfiler:
+        pass
 
     def __init__(self, cuda: RecordingCuda, tensors: dict[str, TensorInfo], version: str = "10.3.0.30") -> None:
         self.__version__ = version
@@ -213,16 +223,20 @@ class RecordingTensorRT:
         self.logger = logger
         return _Runtime(self)
 
+    def load(self, plan: bytes) -> None:
+        """What is in a plan makes no difference here."""
+
     def nptype(self, dtype: str) -> type:
         return np.dtype(dtype).type
 
     def compute(self, addresses: dict[str, int], shape: tuple[int, ...]) -> None:
         count = int(np.prod(shape))
         image = self.cuda.memory[addresses[INPUT]][:count].reshape(shape)
-        for name, tensor in self.tensors.items():
-            if name != INPUT:
-                maps = expected_map(image, tensor)
-                self.cuda.memory[addresses[name]][: maps.nbytes] = maps.view(np.uint8).ravel()
+        for name, maps in self.maps(image).items():
+            self.cuda.memory[addresses[name]][: maps.nbytes] = maps.view(np.uint8).ravel()
+
+    def maps(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        return {name: expected_map(image, tensor) for name, tensor in self.tensors.items() if name != INPUT}
 
 
 def expected_map(image: NDArray[np.uint8], tensor: TensorInfo) -> NDArray[Any]:

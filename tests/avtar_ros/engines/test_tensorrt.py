@@ -111,6 +111,18 @@ def test_addresses_are_set_once_for_frames_of_one_camera(engine_file: Path) -> N
     assert opened.trt.shapes == [(1, CARD.height, CARD.width, 3)]
 
 
+def test_a_stream_refuses_a_batch_that_its_buffers_cannot_hold(engine_file: Path) -> None:
+    engine = Opened(engine_file).engine
+    with pytest.raises(EngineError, match=rf"{BATCH + 1} images in one batch.*up to {BATCH}.*--batch {BATCH + 1}"):
+        next(engine.infer_stream([images(BATCH + 1)]))
+    check(engine.infer(given := images(1)), given)
+
+
+def test_the_time_of_each_layer_is_a_mean_over_runs(engine_file: Path) -> None:
+    engine = Opened(engine_file).engine
+    assert engine.layer_times(images(1), runs=4) == {"the whole of it": 1.0}
+
+
 @pytest.mark.parametrize(
     ("asked", "integrated", "zero_copy"), [(True, True, True), (True, False, False), (False, True, False)]
 )
