@@ -1,4 +1,4 @@
-"""NVIDIA's own parser and builder, for tests on machines without a GPU.
+"""What engines are built with in tests: NVIDIA's own parser and builder, and a stand-in that can run the result.
 
 TensorRT for RTX builds engines ahead of time, without a GPU, and NVIDIA ships its libraries in a wheel. The bindings of
 TensorRT proper run on them when they are found under TensorRT's names. Engines made so are for RTX GPUs and are not run
@@ -7,18 +7,22 @@ here. A subprocess is needed, for the loader reads LD_LIBRARY_PATH when a proces
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from engine_build.cli import main
 from tests.engine_build.real_models import export_tiny
+from tests.engine_build.standing_in import StandIn, stand_in
 
 LIBRARIES = {
     "libnvinfer.so.11": "libtensorrt_rtx.so.1.*",
@@ -100,3 +104,35 @@ class Exported:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Models as training exports them, by family of backbones and precision."""
     return Exported(tmp_path_factory.mktemp("exported"))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """avtar-engine within this process."""
+
+    def run(*arguments: object) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    logger = logging.getLogger("avtar_ros.engines.tensorrt")
+    level = logger.level
+    yield run
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def orin(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """This process takes itself to be on an Orin Nano; see `standing_in`."""
+    return stand_in(monkeypatch, tmp_path_factory.mktemp("home"))
