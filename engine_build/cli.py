@@ -284,6 +284,14 @@ def _inspect(options: argparse.Namespace) -> None:
     print(f"{options.model}: {found.kind}, {found.size / 1e6:.1f} MB")
     print(f"  model    {card.name}: {', '.join(card.tasks)}; licence {card.licence or 'not stated'}")
     print(f"  trained  on {card.training_data or 'not stated'}")
+    if card.classes:
+        print(f"  classes  {', '.join(each.name for each in card.classes)}")
+    if (depth := card.depth) is not None:
+        print(f"  depth    {depth.min_m:g} to {depth.max_m:g} m, at a focal length of {depth.focal_px:g} px")
+    for name, figure in card.metrics.items():
+        print(f"  measured {name} {figure:g}")
+    for what, text in card.provenance.items():
+        print(f"  origin   {what}: {text}")
     for name, tensor in found.tensors.items():
         print(f"  {'input ' if name == INPUT else 'output'}   {name}: {tensor}")
     if sidecar is not None:
