@@ -29,14 +29,16 @@ class FrameSlots(Generic[T]):
             self._changed.notify()
             return dropped
 
-    def take(self) -> dict[str, T] | None:
-        """The frames that wait, by camera, once there is one; None once closed."""
+    def take(self, most: int | None = None) -> dict[str, T] | None:
+        """Up to `most` of the frames that wait, by camera, once there is one; None once closed.
+
+        Cameras that have waited longest come first, also where a newer frame took the place of the first.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return None
-            frames, self._waiting = self._waiting, {}
-            return frames
+            return {camera: self._waiting.pop(camera) for camera in list(self._waiting)[:most]}
 
     def close(self) -> list[str]:
         """Let `take` return None, for good; returns the cameras whose frames waited and are dropped."""

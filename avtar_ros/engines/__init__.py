@@ -46,6 +46,8 @@ class Engine(AbstractContextManager["Engine"]):
     card: ModelCard
     description: str
     """What it runs on, in words, for people."""
+    largest_batch: int | None = None
+    """How many images it computes at once, more being computed in turns; None for any number."""
 
     @abstractmethod
     def infer(self, images: NDArray[np.uint8]) -> Maps:

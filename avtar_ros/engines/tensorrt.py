@@ -100,6 +100,7 @@ class TensorRTEngine(Engine):
     parts. `unverified` lets in an engine that has not been compared with its model yet, for who does just that.
     """
 
+    largest_batch: int
     times: StageTimes
     """Of the batch whose maps were given last."""
 
@@ -114,6 +115,7 @@ class TensorRTEngine(Engine):
     ) -> None:
         self.sidecar = read_sidecar(path)
         self.card = self.sidecar.card
+        self.largest_batch = self.sidecar.options.batch
         self._path = path
         if not (self.sidecar.verified or unverified):
             raise EngineError(
