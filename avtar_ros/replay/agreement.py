@@ -1,6 +1,7 @@
 """Whether the maps of one frame agree with each other, which they must where all are right.
 
-    normals.from_depth_deg = mean angle between predicted normals and the normals of predicted depth
+    normals.from_depth_deg = mean angle between predicted normals and the normals of predicted depth, at every k-th
+                             pixel of every k-th row, k the largest that leaves WIDTH pixels a row
     edges.on_boundaries    = share of pixels at a border between predicted classes that have a predicted edge,
                              e ≥ 0.5, within the edge metric's tolerance
 """
@@ -11,11 +12,13 @@ import cv2
 import numpy as np
 
 from avtar_ros.metrics import Figure, Sums, angles_deg, edge_tolerance_px
+from avtar_ros.pinhole import Pinhole
 from avtar_ros.replay.meters import Meter, View
-from avtar_ros.surface import normals_of_depth
+from avtar_ros.surface import Window, normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
 
 EDGE = 0.5
+WIDTH = 320
 
 
 class DepthNormalsMeter(Meter):
@@ -29,7 +32,10 @@ class DepthNormalsMeter(Meter):
     def measure(self, view: View) -> Sums | None:
         if view.focal_px is None or not {DEPTH.name, NORMALS.name} <= view.maps.keys():
             return None
-        angles = angles_deg(view.maps[NORMALS.name], normals_of_depth(view.maps[DEPTH.name], view.focal_px))
+        step = max(1, view.maps[DEPTH.name].shape[1] // WIDTH)
+        depth, normals = (view.maps[task.name][::step, ::step] for task in (DEPTH, NORMALS))
+        camera = Pinhole.centred(depth.shape[1], depth.shape[0], view.focal_px / step)
+        angles = angles_deg(normals, normals_from_depth(depth, camera, Window(step=2)))
         return np.array([angles.size, angles.sum(dtype=np.float64)], np.float64)
 
     def figures(self, sums: Sums) -> dict[str, float]:

@@ -15,9 +15,12 @@ import numpy as np
 from avtar_ros.metrics import FIGURES, METRICS, DepthMetric, Figure, MetricOptions, Sums, TaskMetric
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
-from avtar_ros.surface import normals_of_depth
+from avtar_ros.pinhole import Pinhole
+from avtar_ros.surface import Window, normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, Maps
 
+TRUE_SURFACE = Window(reach=4, step=2)
+"""Wide enough to even out some of a depth camera's noise."""
 BANDS_M = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, np.inf))
 
 
@@ -124,20 +127,19 @@ def with_normals_of_depth(view: View) -> View:
     unknown = NORMALS.name in view.maps and NORMALS.name not in view.truth
     if not unknown or DEPTH.name not in view.truth or view.focal_px is None:
         return view
-    normals = normals_of_depth(view.truth[DEPTH.name], view.focal_px)
+    depth = view.truth[DEPTH.name]
+    camera = Pinhole.centred(depth.shape[1], depth.shape[0], view.focal_px)
+    normals = normals_from_depth(depth, camera, TRUE_SURFACE)
     return replace(view, truth={**view.truth, NORMALS.name: normals})
 
 
 def in_band(view: View, low_m: float, high_m: float) -> View:
-    """The view with the truth known only where it is true that low ≤ depth < high, and without edges.
+    """The view of those pixels alone, (n[, 3]), where it is true that low ≤ depth < high, and without edges.
 
     Edges are lines between surfaces, most often at different depths, and so belong to no band.
     """
     depth = view.truth[DEPTH.name]
     inside = (depth >= low_m) & (depth < high_m)
-    truth = {}
-    for task, known in view.truth.items():
-        if task != EDGES.name:
-            unknown = 255 if known.dtype == np.uint8 else np.nan
-            truth[task] = np.where(inside if known.ndim == 2 else inside[..., None], known, unknown).astype(known.dtype)
-    return replace(view, truth=truth)
+    tasks = [task for task in view.truth if task != EDGES.name]
+    truth, maps = ({task: known[task][inside] for task in tasks} for known in (view.truth, view.maps))
+    return replace(view, truth=truth, maps=maps)

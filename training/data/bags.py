@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from avtar_ros.pinhole import Pinhole
 from avtar_ros.replay.bag_reader import Bag, open_bag
 from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame
+from avtar_ros.surface import Window, normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS
 from training.data.batch import Batch
-from training.data.camera import Pinhole
 from training.data.config import BagConfig, Split
 from training.data.dataset import Sample, fitted
 from training.data.edges import image_and_depth_edges
-from training.data.normals_from_depth import Window, normals_from_depth
 from training.data.packed import PackedDataset, default_cache, pack, packed_images
 from training.errors import TrainingError
 

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from avtar_ros.model_card import SemanticClass
+from avtar_ros.pinhole import Pinhole
 from avtar_ros.tasks import EDGES, Maps
 from training.data.batch import Batch, concatenated
-from training.data.camera import Pinhole
 
 Image = NDArray[np.uint8]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from avtar_ros.surface import normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
 from training.data.dataset import Sample
 from training.data.edges import label_edges
-from training.data.normals_from_depth import normals_from_depth
 
 
 def with_normals_and_edges(sample: Sample) -> Sample:

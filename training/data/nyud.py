@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
+from avtar_ros.pinhole import Pinhole
 from avtar_ros.rendering import UNLABELLED
 from avtar_ros.tasks import DEPTH, SEGMENTATION
-from training.data.camera import Pinhole
 from training.data.classes import NYUD_13_OF_40, NYUD_40
 from training.data.config import NyudConfig, Split
 from training.data.dataset import FrameDataset, Sample

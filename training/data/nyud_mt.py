@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.pinhole import Pinhole
+from avtar_ros.surface import normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
-from training.data.camera import Pinhole
 from training.data.config import NyudConfig, Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import contents, read_image, read_map, require
-from training.data.normals_from_depth import normals_from_depth
 from training.data.nyud import KINECT, class_table, matlab_array
 from training.errors import TrainingError
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from avtar_ros.pinhole import Pinhole
 from avtar_ros.rendering import UNLABELLED
 from avtar_ros.tasks import DEPTH, SEGMENTATION
-from training.data.camera import Pinhole
 from training.data.classes import CITYSCAPES_16, SYNTHIA_IDS
 from training.data.config import Split, SynthiaConfig
 from training.data.dataset import FrameDataset, Sample

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from avtar_ros.pinhole import Pinhole
 from avtar_ros.rendering import UNLABELLED
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
-from training.data.camera import Pinhole
 from training.data.config import Split, TaskonomyConfig
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import Image, contents, read_image, read_map

@@ -12,7 +12,6 @@ from avtar_ros.replay.image_quality import ImageQualityMeter
 from avtar_ros.replay.meters import View
 from avtar_ros.replay.stability import StabilityMeter, StaticPixels
 from avtar_ros.replay.unlikeness import look, unlikeness
-from avtar_ros.surface import REACH, normals_of_depth
 
 HEIGHT, WIDTH = 96, 128
 MS = 1_000_000
@@ -82,24 +81,6 @@ def plane(normal: np.ndarray, focal_px: float) -> np.ndarray:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     rays = np.dstack([(x - (WIDTH - 1) / 2) / focal_px, (y - (HEIGHT - 1) / 2) / focal_px, np.ones_like(x)])
     return (-2 / (rays @ normal)).astype(np.float32)
-
-
-@pytest.mark.parametrize("normal", [(0, 0, -1), (0.3, 0, -0.954), (0, -0.6, -0.8), (-0.5, 0.4, -0.768)])
-def test_normals_of_a_planes_depth_are_the_planes(normal: tuple[float, float, float]) -> None:
-    unit = np.array(normal) / np.linalg.norm(normal)
-    found = normals_of_depth(plane(unit, 100), 100)[REACH:-REACH, REACH:-REACH]
-    assert np.degrees(np.arccos(np.clip(found @ unit, -1, 1))).max() < 0.2
-    np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1, atol=1e-5)
-
-
-def test_normals_are_unknown_at_steps_and_beside_unknown_depth() -> None:
-    depth = np.full((20, 30), 2, np.float32)
-    depth[:, 20:] = 4
-    depth[5, 5] = np.nan
-    known = np.isfinite(normals_of_depth(depth, 50)).all(axis=-1)
-    assert not known[3:8, 3:8].any()
-    assert not known[:, 20 - REACH : 20 + REACH].any()
-    assert known[10:18, 8:16].all()
 
 
 @pytest.mark.parametrize("degrees", [0, 5, 20])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.camera import Pinhole
+from avtar_ros.pinhole import Pinhole
+from avtar_ros.surface import normals_from_depth
 from training.data.dataset import FrameDataset, Sample, fitted
-from training.data.normals_from_depth import normals_from_depth
 
 
 def sample(height: int, width: int, map_height: int | None = None, map_width: int | None = None) -> Sample:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.camera import Pinhole
-from training.data.normals_from_depth import Window, normals_from_depth
+from avtar_ros.pinhole import Pinhole
+from avtar_ros.surface import Window, normals_from_depth
 
 WIDTH, HEIGHT = 40, 30
 CAMERA = Pinhole(45.0, 42.0, 22.0, 13.0)
