@@ -28,7 +28,7 @@ from avtar_ros.engines.tensorrt import load_tensorrt
 from avtar_ros.errors import AvtarError
 from engine_build.compiler import MEBIBYTE, compile_model
 from engine_build.devices import devices_like, find_device
-from engine_build.errors import BuildError, VerificationError
+from engine_build.errors import BuildError, VerificationError, writing
 from engine_build.machine import Machine, this_machine
 from engine_build.onnx_model import OnnxModel, read_model
 from engine_build.stages import fewest, half_precision_stages, keep_in_float32
@@ -145,6 +145,10 @@ def _stages_to_keep(request: BuildRequest, model: OnnxModel, machine: Machine, d
 
 
 def _check_request(request: BuildRequest, model: OnnxModel, machine: Machine) -> None:
+    if request.out.suffix != ".engine" or request.out.is_dir():
+        raise BuildError(f"{request.out}: engines are files called SOMETHING.engine. Choose another name with --out.")
+    if not request.out.parent.is_dir():
+        raise BuildError(f"{request.out.parent}: no such folder. Make it, or choose another with --out.")
     if request.precision not in (None, model.precision):
         raise BuildError(
             f"{model.path}: this is a {model.precision} model, and {request.precision} was asked for. TensorRT takes "
@@ -198,13 +202,5 @@ def _changes(request: BuildRequest, model: OnnxModel, machine: Machine) -> tuple
 @contextmanager
 def _draft(out: Path) -> Iterator[Path]:
     """A place beside `out`, for an engine that has yet to prove right; nothing stays of it."""
-    if not out.parent.is_dir():
-        raise BuildError(f"{out.parent}: no such folder. Make it, or choose another with --out.")
-    try:
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-            yield Path(folder) / out.name
-    except OSError as error:
-        raise BuildError(
-            f"{out}: cannot be written ({error.strerror}); what was there is as it was. "
-            "Make room for it, or choose another place with --out."
-        ) from error
+    with writing(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+        yield Path(folder) / out.name

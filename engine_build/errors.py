@@ -1,5 +1,11 @@
 """What can go wrong when an engine is built, checked or measured."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class BuildError(Exception):
     """Something the user can put right: the message names what is wrong, where, and what to do next."""
@@ -7,3 +13,15 @@ class BuildError(Exception):
 
 class VerificationError(BuildError):
     """An engine that runs, but gives other maps than its model: it must not be used."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises BuildError where the system refuses to write what becomes `path`, whole or not at all."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(
+            f"{path}: cannot be written ({error.strerror}); what was there is as it was. "
+            "Make room for it, or choose another place."
+        ) from error

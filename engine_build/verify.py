@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from avtar_ros.agreement import Agreement, Comparison, describe
 from avtar_ros.engines import Engine, EngineOptions, open_engine
-from avtar_ros.engines.sidecar import write_sidecar
+from avtar_ros.engines.sidecar import sidecar_path, write_sidecar
 from avtar_ros.engines.tensorrt import TensorRTEngine
 from avtar_ros.model_card import ModelCard
-from engine_build.errors import BuildError, VerificationError
+from engine_build.errors import BuildError, VerificationError, writing
 from engine_build.images import Images, made_up_images, recorded_images
 
 MADE_UP = 16
@@ -43,7 +43,8 @@ def verify(path: Path, against: Path, compared_on: ComparedOn) -> dict[str, Agre
         sidecar = engine.sidecar
         agreements = compare(engine, reference, compared_on.images(reference), sidecar.options.precision)
     holds = all(agreement.holds for agreement in agreements.values())
-    write_sidecar(path, sidecar.replace(verified=holds, agreement=agreements, gpu=engine.gpu))
+    with writing(sidecar_path(path)):
+        write_sidecar(path, sidecar.replace(verified=holds, agreement=agreements, gpu=engine.gpu))
     require_agreement(path, agreements)
     return agreements
 
