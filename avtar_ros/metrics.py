@@ -284,9 +284,11 @@ def angles_deg(a: TaskMap, b: TaskMap) -> TaskMap:
     """The angles (n,) in degrees between vectors (..., 3), where both are known: finite and not zero."""
     lengths = [_length(vectors) for vectors in (a, b)]
     known = np.logical_and.reduce([np.isfinite(length) & (length > 0) for length in lengths])
-    p, g = (vectors[known] / length[known][:, None] for vectors, length in zip((a, b), lengths, strict=True))
+    if not known.all():  # most often all are, and picking takes longer than the angles
+        a, b, lengths = a[known], b[known], [length[known] for length in lengths]
+    p, g = (vectors / length[..., None] for vectors, length in zip((a, b), lengths, strict=True))
     angles: TaskMap = np.degrees(2 * np.arctan2(_length(p - g), _length(p + g)))
-    return angles
+    return angles.reshape(-1)
 
 
 def _length(vectors: TaskMap) -> TaskMap:

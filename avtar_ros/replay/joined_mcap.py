@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from struct import pack
+from typing import BinaryIO
 
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
 from mcap.reader import make_reader
-from mcap.records import Chunk, ChunkIndex, DataEnd, Footer, Header, MessageIndex, Statistics
-from mcap.stream_reader import StreamReader
+from mcap.records import ChunkIndex, DataEnd, Footer, Header, Statistics
+from mcap.summary import Summary
 from mcap.writer import MCAP0_MAGIC
 
 from avtar_ros.replay.files import partial_path
@@ -32,54 +34,32 @@ def join_mcaps(parts: Sequence[Path], path: Path) -> None:
         Header("ros2", "avtar_ros").write(builder)
         file.write(MCAP0_MAGIC + builder.end())
         for part in parts:
-            for chunk, message_indexes in _chunks(part):
-                indexes.append(_indexed(chunk, message_indexes, file.tell(), builder))
-                file.write(builder.end())
-                statistics.chunk_count += 1
-        for part in parts:
-            _add_counts(statistics, part)
+            summary = _summary_of(part)
+            with part.open("rb") as source:
+                indexes += [_copied(chunk, source, file) for chunk in summary.chunk_indexes]
+            _add_counts(statistics, summary)
+        statistics.chunk_count = len(indexes)
         DataEnd(0).write(builder)
         file.write(builder.end())
         file.write(_summary(parts, statistics, indexes, file.tell()))
         file.write(MCAP0_MAGIC)
 
 
-def _chunks(path: Path) -> Iterator[tuple[Chunk, list[MessageIndex]]]:
-    """The chunks of a file, each with the indexes that follow it."""
-    chunk: Chunk | None = None
-    message_indexes: list[MessageIndex] = []
+def _summary_of(path: Path) -> Summary:
+    """What stands at the end of a complete file."""
     with path.open("rb") as file:
-        for record in StreamReader(file, emit_chunks=True).records:
-            if isinstance(record, MessageIndex):
-                message_indexes.append(record)
-            elif chunk is not None:
-                yield chunk, message_indexes
-                chunk, message_indexes = None, []
-            if isinstance(record, Chunk):
-                chunk = record
+        summary = make_reader(file).get_summary()
+    assert summary is not None
+    return summary
 
 
-def _indexed(
-    chunk: Chunk, message_indexes: Sequence[MessageIndex], offset: int, builder: RecordBuilder
-) -> ChunkIndex:
-    """Put a chunk and its indexes into `builder`, to be written at `offset`; returns where everything lies."""
-    chunk.write(builder)
-    length = builder.count
-    offsets = {}
-    for message_index in message_indexes:
-        offsets[message_index.channel_id] = offset + builder.count
-        message_index.write(builder)
-    return ChunkIndex(
-        chunk_start_offset=offset,
-        chunk_length=length,
-        message_index_offsets=offsets,
-        message_index_length=builder.count - length,
-        message_start_time=chunk.message_start_time,
-        message_end_time=chunk.message_end_time,
-        compression=chunk.compression,
-        compressed_size=len(chunk.data),
-        uncompressed_size=chunk.uncompressed_size,
-    )
+def _copied(chunk: ChunkIndex, source: BinaryIO, file: BinaryIO) -> ChunkIndex:
+    """Copy a chunk and the message indexes behind it, bytes as they are; returns where they lie now."""
+    shift = file.tell() - chunk.chunk_start_offset
+    source.seek(chunk.chunk_start_offset)
+    file.write(source.read(chunk.chunk_length + chunk.message_index_length))
+    offsets = {channel: offset + shift for channel, offset in chunk.message_index_offsets.items()}
+    return replace(chunk, chunk_start_offset=chunk.chunk_start_offset + shift, message_index_offsets=offsets)
 
 
 def _summary(
@@ -88,10 +68,8 @@ def _summary(
     """The part of the file after its data: schemas, channels, statistics, chunk indexes, footer."""
     builder = RecordBuilder()
     if parts:
-        with parts[0].open("rb") as file:
-            summary = make_reader(file).get_summary()
-        assert summary is not None
-        for record in (*summary.schemas.values(), *summary.channels.values()):
+        first = _summary_of(parts[0])
+        for record in (*first.schemas.values(), *first.channels.values()):
             record.write(builder)
     statistics.write(builder)
     for index in indexes:
@@ -103,11 +81,8 @@ def _summary(
     return content + footer
 
 
-def _add_counts(total: Statistics, path: Path) -> None:
+def _add_counts(total: Statistics, summary: Summary) -> None:
     """Add a file's messages to the statistics; of schemas and channels all files have the same."""
-    with path.open("rb") as file:
-        summary = make_reader(file).get_summary()
-    assert summary is not None
     assert summary.statistics is not None
     own = summary.statistics
     if not own.message_count:

@@ -216,6 +216,9 @@ def fit(truth: TaskMap, prediction: TaskMap) -> TaskMap:
 
 
 def _colored(task: str, task_map: TaskMap, image: rendering.Image, card: ModelCard) -> rendering.Image:
+    height, width = image.shape[:2]
+    if task_map.shape[1] > width:  # first, for there is less to colour then
+        task_map = cv2.resize(task_map, (width, height), interpolation=cv2.INTER_NEAREST)
     colors = _small(TASKS[task].colorize(task_map, card))
     return rendering.overlay(image, colors, OVERLAY_OPACITY) if TASKS[task].overlaid else colors
 
