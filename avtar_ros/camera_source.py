@@ -27,8 +27,8 @@ from avtar_ros.camera_model import CameraModel
 from avtar_ros.errors import AvtarError
 from avtar_ros.frame_sources import FrameSource, SourceFrame, open_source, schedule
 from avtar_ros.images import ImageFields, is_compressed, to_message_fields, to_rgb
-from avtar_ros.node_camera import COMPRESSED, check_topic
-from avtar_ros.node_outputs import data_array
+from avtar_ros.node_messages import data_array
+from avtar_ros.node_names import COMPRESSED, check_topic
 from avtar_ros.node_parameters import declare_parameters, parameter, read_parameters
 from avtar_ros.node_process import run
 

@@ -101,6 +101,13 @@ def depth_metres(message: Any) -> NDArray[np.float32]:
     return _metres(array)
 
 
+def to_millimetres(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Depth in metres as 16UC1 wants it: millimetres, 0 where unknown or beyond its 65.534 m."""
+    millimetres = np.rint(depth * np.float32(1000))
+    known = (millimetres > 0) & (millimetres < 65535)  # false for NaN as well
+    return np.where(known, millimetres, np.float32(0)).astype(np.uint16)
+
+
 def is_compressed(message: Any) -> bool:
     return hasattr(message, "format")
 

@@ -18,8 +18,9 @@ from avtar_ros.engines import Engine, EngineOptions, open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.multitask_parameters import ALL, NodeParameters
 from avtar_ros.node_camera import CameraInput, NodeCamera
+from avtar_ros.node_outputs import CameraOutputs
 from avtar_ros.node_parameters import declare_parameters, read_parameters
-from avtar_ros.node_pipeline import OVERLAY, Arrival, Pipeline, map_topic, stamp_ns
+from avtar_ros.node_pipeline import Arrival, Pipeline, stamp_ns
 from avtar_ros.node_process import run
 from avtar_ros.node_statistics import NodeStatistics
 from avtar_ros.perception import Perception
@@ -55,11 +56,8 @@ class MultitaskNode(LifecycleNode):
         camera_info_topic (sensor_msgs/CameraInfo): makes depth metric for this camera
 
     Publishers, for each camera, under the header of its image, only to subscribers:
-        <camera>/segmentation/image (mono8): class ids
-        <camera>/depth/image (32FC1): metres
-        <camera>/normals/image (32FC3): unit vectors in the camera's optical frame
-        <camera>/edges/image (32FC1): probability
-        <camera>/overlay (rgb8): the first task in colour over the image
+        <camera>/<task>/image, <camera>/<task>/color, <camera>/depth/points, <camera>/overlay and more: the table in
+        node_outputs.py, which docs/node.md shows
 
     Services:
         ~/stats (std_srvs/Trigger): counts and latency as JSON, see `_on_stats`
@@ -107,9 +105,8 @@ class MultitaskNode(LifecycleNode):
     @reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        opacity = self._settings.overlay_opacity
         self._pipeline = Pipeline(
-            self._perception, self._cameras, self._statistics, opacity, self.get_logger()
+            self._perception, self._cameras, self._statistics, self._settings, self.get_logger()
         )
         self._pipeline.start()
         for camera in self._cameras.values():
@@ -153,13 +150,12 @@ class MultitaskNode(LifecycleNode):
             raise AvtarError(
                 f"parameter image_topic: {p.image_topic!r} is the same for all cameras. Use {{camera}} in it."
             )
-        topics = [*map(map_topic, self._perception.tasks), OVERLAY]
         return {
             name: NodeCamera(
                 self,
                 name,
                 CameraInput.of(name, p.image_topic, p.camera_info_topic, p.transport, p.reliability),
-                topics,
+                CameraOutputs(self, name, self._perception.tasks, p.depth_encoding),
             )
             for name in p.cameras
         }

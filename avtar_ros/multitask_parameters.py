@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from avtar_ros.node_output_parameters import OutputParameters
 from avtar_ros.node_parameters import parameter
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
-class NodeParameters:
+class NodeParameters(OutputParameters):
     """The node's parameters. All but `autostart` are read when the node is configured."""
 
     autostart: bool = parameter(True, "Configure and activate at the start, without a lifecycle manager.")
@@ -43,9 +44,6 @@ class NodeParameters:
         "camera",
         "Size of the maps: the camera's, or the model's, which is cheaper.",
         choices=("camera", "model"),
-    )
-    overlay_opacity: float = parameter(
-        0.5, "How much of the overlay is colour of the map.", limits=(0.0, 1.0)
     )
     threads: int = parameter(0, "CPU threads of the engine; 0 for one per core.", limits=(0, 256))
     providers: tuple[str, ...] = parameter(

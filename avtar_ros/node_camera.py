@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rclpy.clock import Clock
-from rclpy.exceptions import NameValidationException
-from rclpy.expand_topic_name import expand_topic_name
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from avtar_ros.errors import AvtarError
-from avtar_ros.node_outputs import CameraOutputs
+from avtar_ros.node_names import COMPRESSED, check_topic
 
 if TYPE_CHECKING:
     from rclpy.lifecycle import LifecycleNode
-    from rclpy.node import Node
 
-COMPRESSED = "/compressed"
-"""What image_transport adds to the name of an image topic."""
+    from avtar_ros.node_outputs import CameraOutputs
+
 SEARCH_PERIOD_S = 0.1
 
 
@@ -57,17 +53,18 @@ class CameraInput:
 class NodeCamera:
     """One camera of the node: `subscribe` delivers its image messages, `outputs` takes its maps."""
 
-    def __init__(self, node: LifecycleNode, name: str, source: CameraInput, topics: Sequence[str]) -> None:
-        """`topics`: what to publish below the camera's name. Raises AvtarError for names that ROS forbids."""
+    def __init__(self, node: LifecycleNode, name: str, source: CameraInput, outputs: CameraOutputs) -> None:
+        """Raises AvtarError for names that ROS forbids."""
         for topic in (*dict(source.sources), source.camera_info_topic):
             check_topic(node, topic)
         self.name = name
         self.source = source
         self._node = node
-        self._info: CameraInfo | None = None
+        self.info: CameraInfo | None = None
+        """The newest CameraInfo."""
         self._subscriptions: list[Any] = []
         self._search: Any = None
-        self.outputs = CameraOutputs(node, name, topics)
+        self.outputs = outputs
 
     def subscribe(self, on_image: Callable[[str, Any], None]) -> None:
         """Call `on_image(name, message)` for each image from now on."""
@@ -86,7 +83,7 @@ class NodeCamera:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
         self._stop_search()
-        self._info = None
+        self.info = None
 
     def destroy(self) -> None:
         """Remove the publishers."""
@@ -94,7 +91,7 @@ class NodeCamera:
 
     def focal_px(self, width: int) -> float | None:
         """fx in pixels of an image `width` wide, from the newest CameraInfo; None while that is not known."""
-        info = self._info
+        info = self.info
         if info is None or not info.k[0] > 0:
             return None
         return float(info.k[0]) * width / (info.width or width)
@@ -123,13 +120,4 @@ class NodeCamera:
         )
 
     def _on_info(self, message: CameraInfo) -> None:
-        self._info = message
-
-
-def check_topic(node: Node, topic: str) -> None:
-    """Raise AvtarError where ROS forbids the name."""
-    try:
-        expand_topic_name(topic, node.get_name(), node.get_namespace())
-    except (NameValidationException, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise AvtarError(f"{topic!r} cannot be a topic ({reason}). Change the parameter that names it.") from error
+        self.info = message

@@ -1,63 +1,178 @@
-"""The maps of one camera as topics."""
+"""What the node publishes of each camera: one table, from which come the topics, their documentation and tests."""
 
 from __future__ import annotations
 
-import array
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
-from avtar_ros.images import to_message_fields
+from avtar_ros.frame_maps import FrameMaps
+from avtar_ros.images import to_millimetres
+from avtar_ros.model_card import ModelCard
+from avtar_ros.node_messages import (
+    LABELS,
+    fill_camera_info,
+    fill_compressed_image,
+    fill_image,
+    fill_labels,
+    fill_points,
+)
+from avtar_ros.node_names import COMPRESSED, check_topic
+from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rclpy.lifecycle import LifecycleNode
 
-MAP_DEPTH = 2
-"""Maps that may wait for a slow subscriber. More would only be older, and fill the shared-memory segment."""
+S = TypeVar("S")
+
+DEPTH_ENCODINGS = ("32FC1", "16UC1")
+COMPRESSIBLE = ("rgb8", "mono8", "16UC1")
+"""Encodings that image_transport knows a compression for."""
+MAP_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
+"""Reliable, so that recorders and RViz get every map; who subscribes with best effort gets that. More than the last
+few for a slow subscriber would only be older, and fill the shared-memory segment: nobody holds the node up."""
+LATCHED_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+
+
+@dataclass(frozen=True)
+class Output(Generic[S]):
+    """A topic below a camera's name, and how its message is made of a source: a frame's maps, or the model's card."""
+
+    topic: str
+    kind: Any
+    """The type of its messages."""
+    encoding: str
+    """Of images; of other messages what is in them."""
+    content: str
+    """In words, for people."""
+    fill: Callable[[Any, S], bool]
+    """Sets all of a message but its header; false where there is nothing to publish."""
+
+
+def frame_outputs(tasks: Sequence[str], depth_encoding: str) -> list[Output[FrameMaps]]:
+    """What is published of each frame, to those who subscribe."""
+    outputs = [output for name in tasks for output in _task_outputs(TASKS[name], depth_encoding)]
+    if DEPTH.name in tasks:
+        outputs += [
+            Output("depth/camera_info", CameraInfo, "", "the lens at the map's size", _fill_camera_info),
+            Output("depth/points", PointCloud2, "x y z rgb", "points in the optical frame, m", _fill_points),
+        ]
+    overlaid = f"{TASKS[tasks[0]].title.lower()} in colour over the image"
+    return outputs + _image_outputs("overlay", "rgb8", overlaid, FrameMaps.overlay)
+
+
+def card_outputs(tasks: Sequence[str]) -> list[Output[ModelCard]]:
+    """What is published once and kept for those who come later."""
+    if SEGMENTATION.name not in tasks:
+        return []
+    return [Output("segmentation/label_info", LABELS, "", "the names of the classes", _fill_labels)]
+
+
+def _task_outputs(task: Task, depth_encoding: str) -> list[Output[FrameMaps]]:
+    """The map of a task, and its colours."""
+    millimetres = task is DEPTH and depth_encoding == "16UC1"
+    encoding, unit = ("16UC1", "mm, 0 = unknown") if millimetres else (task.encoding, task.unit)
+
+    def pixels(maps: FrameMaps) -> NDArray[Any]:
+        return to_millimetres(maps.map(task.name)) if millimetres else maps.map(task.name)
+
+    return [
+        *_image_outputs(f"{task.name}/image", encoding, unit, pixels),
+        *_image_outputs(f"{task.name}/color", "rgb8", "in colour", lambda maps: maps.colors(task.name)),
+    ]
+
+
+def _image_outputs(
+    topic: str, encoding: str, content: str, pixels: Callable[[FrameMaps], NDArray[Any]]
+) -> list[Output[FrameMaps]]:
+    """An image, and where there is a compression for its encoding, that too."""
+
+    def fill(message: Any, maps: FrameMaps) -> bool:
+        fill_image(message, pixels(maps), encoding)
+        return True
+
+    def fill_compressed(message: Any, maps: FrameMaps) -> bool:
+        fill_compressed_image(message, pixels(maps), encoding, maps.settings.jpeg_quality)
+        return True
+
+    outputs = [Output(topic, Image, encoding, content, fill)]
+    if encoding in COMPRESSIBLE:
+        outputs += [Output(topic + COMPRESSED, CompressedImage, encoding, content, fill_compressed)]
+    return outputs
+
+
+def _fill_camera_info(message: Any, maps: FrameMaps) -> bool:
+    if (camera := maps.camera()) is None:
+        return False
+    fill_camera_info(message, camera)
+    return True
+
+
+def _fill_points(message: Any, maps: FrameMaps) -> bool:
+    fill_points(message, maps.points())
+    return True
+
+
+def _fill_labels(message: Any, card: ModelCard) -> bool:
+    fill_labels(message, card)
+    return True
+
+
+class Topic(Generic[S]):
+    """The publisher of an output, with the one message that is filled each time."""
+
+    def __init__(self, node: LifecycleNode, camera: str, output: Output[S], qos: QoSProfile) -> None:
+        options = QoSOverridingOptions.with_default_policies()
+        self._fill = output.fill
+        self._message = output.kind()
+        self.publisher = node.create_lifecycle_publisher(
+            output.kind, f"{camera}/{output.topic}", qos, qos_overriding_options=options
+        )
+
+    def publish(self, source: S, header: Any = None) -> None:
+        if header is not None:
+            self._message.header = header
+        if self._fill(self._message, source):
+            self.publisher.publish(self._message)
 
 
 class CameraOutputs:
-    """The publishers of one camera's maps.
+    """The topics of one camera's maps."""
 
-    Maps are published reliably, so that recorders and RViz get all of them; who subscribes with best effort
-    gets that. Only the last few are kept for slow subscribers: nobody holds the node up.
-    """
-
-    def __init__(self, node: LifecycleNode, camera: str, topics: Sequence[str]) -> None:
-        """`topics`: what to publish below the camera's name."""
+    def __init__(self, node: LifecycleNode, camera: str, tasks: Sequence[str], depth_encoding: str) -> None:
+        """Raises AvtarError where the camera's name cannot be part of a topic."""
+        check_topic(node, f"{camera}/overlay")
         self._node = node
-        qos = QoSProfile(depth=MAP_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        options = QoSOverridingOptions.with_default_policies()
-        self._publishers = {
-            topic: node.create_lifecycle_publisher(Image, f"{camera}/{topic}", qos, qos_overriding_options=options)
-            for topic in topics
+        self._frame_topics = {
+            output.topic: Topic(node, camera, output, MAP_QOS) for output in frame_outputs(tasks, depth_encoding)
         }
+        self._card_topics = [Topic(node, camera, output, LATCHED_QOS) for output in card_outputs(tasks)]
 
     def destroy(self) -> None:
         """Remove the publishers."""
-        for publisher in self._publishers.values():
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers.clear()
+        topics: list[Topic[Any]] = [*self._frame_topics.values(), *self._card_topics]
+        for topic in topics:
+            self._node.destroy_lifecycle_publisher(topic.publisher)
+        self._frame_topics.clear()
+        self._card_topics.clear()
 
     def wanted(self) -> set[str]:
-        """The topics that somebody subscribes to."""
-        return {topic for topic, p in self._publishers.items() if p.get_subscription_count()}
+        """The topics of frames that somebody subscribes to."""
+        return {name for name, topic in self._frame_topics.items() if topic.publisher.get_subscription_count()}
 
-    def publish(self, topic: str, header: Any, pixels: NDArray[Any], encoding: str) -> None:
-        """Publish an image (H, W[, channels]) under the header of the camera's own, untouched."""
-        fields = to_message_fields(pixels, encoding)
-        message = Image(header=header, height=fields.height, width=fields.width, encoding=encoding,
-                        is_bigendian=fields.is_bigendian, step=fields.step)
-        message.data = data_array(fields.data)
-        self._publishers[topic].publish(message)
+    def announce(self, card: ModelCard) -> None:
+        """Publish what the model's card says, for subscribers of now and later."""
+        for topic in self._card_topics:
+            topic.publish(card)
 
-
-def data_array(data: NDArray[Any]) -> array.array[int]:
-    """Bytes as what rclpy puts into a message unchecked; anything else it would check one by one."""
-    result = array.array("B")
-    result.frombytes(data.data)
-    return result
+    def publish(self, wanted: Collection[str], maps: FrameMaps, header: Any) -> None:
+        """Publish the wanted topics of a frame under its header, untouched."""
+        for name in wanted:
+            self._frame_topics[name].publish(maps, header)

@@ -9,24 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from avtar_ros import rendering
+from avtar_ros.camera_model import CameraModel
+from avtar_ros.frame_maps import FrameMaps
 from avtar_ros.frame_slots import FrameSlots
 from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.node_statistics import FrameTimes, NodeStatistics
 from avtar_ros.perception import Frame, Perception
-from avtar_ros.tasks import DEPTH, TASKS
+from avtar_ros.tasks import DEPTH, Maps
 
 if TYPE_CHECKING:
     from avtar_ros.node_camera import NodeCamera
+    from avtar_ros.node_output_parameters import OutputParameters
 
-OVERLAY = "overlay"
 THROTTLE_S = 5.0
 FRAMES_WITHOUT_INFO = 10
 """After how many frames without CameraInfo that is said."""
-
-
-def map_topic(task: str) -> str:
-    return f"{task}/image"
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,7 @@ class Job:
 class Pipeline:
     """Takes the newest frame of every camera, infers them as one batch, and publishes what is subscribed to.
 
-    The overlay shows the first of the perception's tasks over the image. Whatever goes wrong with a frame is
-    counted and logged, and the next frame is served.
+    Whatever goes wrong with a frame is counted and logged, and the next frame is served.
     """
 
     def __init__(
@@ -61,18 +57,20 @@ class Pipeline:
         perception: Perception,
         cameras: Mapping[str, NodeCamera],
         statistics: NodeStatistics,
-        overlay_opacity: float,
+        settings: OutputParameters,
         logger: Any,
     ) -> None:
         self._perception = perception
         self._cameras = cameras
         self._statistics = statistics
-        self._overlay_opacity = overlay_opacity
+        self._settings = settings
         self._logger = logger
         self._slots = FrameSlots[Arrival]()
         self._thread = threading.Thread(target=self._run, name="inference")
 
     def start(self) -> None:
+        for camera in self._cameras.values():
+            camera.outputs.announce(self._perception.engine.card)
         self._thread.start()
 
     def put(self, camera: str, arrival: Arrival) -> None:
@@ -133,23 +131,12 @@ class Pipeline:
         frame = Frame(image, stamp_ns(header), header.frame_id, camera.focal_px(image.shape[1]))
         return Job(camera, arrival, taken_ns, frame, wanted)
 
-    def _publish(self, job: Job, outputs: Mapping[str, Any]) -> None:
+    def _publish(self, job: Job, outputs: Maps) -> None:
         self._warn_without_focal_length(job)
-        first = self._perception.tasks[0]
-        names = [
-            task
-            for task in self._perception.tasks
-            if map_topic(task) in job.wanted or (OVERLAY in job.wanted and task == first)
-        ]
-        maps = self._perception.finish(job.frame, {name: outputs[name] for name in names})
-        header = job.arrival.message.header
-        for name, task_map in maps.items():
-            if map_topic(name) in job.wanted:
-                job.camera.outputs.publish(map_topic(name), header, task_map, TASKS[name].encoding)
-        if OVERLAY in job.wanted:
-            colors = TASKS[first].colorize(maps[first], self._perception.engine.card)
-            overlay = rendering.overlay(job.frame.image, colors, self._overlay_opacity)
-            job.camera.outputs.publish(OVERLAY, header, overlay, "rgb8")
+        info = job.camera.info
+        lens = CameraModel.of_images(info) if info is not None and job.frame.focal_px else None
+        maps = FrameMaps(job.frame, outputs, self._perception, lens, self._settings)
+        job.camera.outputs.publish(job.wanted, maps, job.arrival.message.header)
 
     def _warn_without_focal_length(self, job: Job) -> None:
         """Once a camera: CameraInfo may be a little late, but if it does not come, depth is not metric."""
