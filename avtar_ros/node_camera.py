@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rclpy.clock import Clock
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from avtar_ros.node_events import subscription_events
 from avtar_ros.node_names import COMPRESSED, check_topic
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from avtar_ros.node_outputs import CameraOutputs
 
-SEARCH_PERIOD_S = 0.1
+IMAGES = 5
+"""Images that may wait for the executor. It takes all at once; the newest is used, and the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class CameraInput:
 
 
 class NodeCamera:
-    """One camera of the node: `subscribe` delivers its image messages, `outputs` takes its maps."""
+    """One camera of the node: its images come in while somebody subscribes to its maps, which `outputs` takes.
+
+    Where images come from is found out by looking, time and again: a camera may come late, go, and return as another.
+    """
 
     def __init__(self, node: LifecycleNode, name: str, source: CameraInput, outputs: CameraOutputs) -> None:
         """Raises AvtarError for names that ROS forbids."""
@@ -59,31 +64,49 @@ class NodeCamera:
             check_topic(node, topic)
         self.name = name
         self.source = source
-        self._node = node
-        self.info: CameraInfo | None = None
-        """The newest CameraInfo."""
-        self._subscriptions: list[Any] = []
-        self._search: Any = None
         self.outputs = outputs
+        self.info: CameraInfo | None = None
+        """The newest."""
+        self.wanted_since_ns = 0
+        """Since when images are asked for, on the monotonic clock; 0 while they are not."""
+        self._node = node
+        self._on_image: Callable[[Any], None] | None = None
+        self._info_subscription: Any = None
+        self._image_source: tuple[str, Any] | None = None
+        self._image_subscription: Any = None
 
-    def subscribe(self, on_image: Callable[[str, Any], None]) -> None:
-        """Call `on_image(name, message)` for each image from now on."""
+    def start(self, on_image: Callable[[str, Any], None]) -> None:
+        """Call `on_image(name, message)` for each image from now on, while maps are wanted."""
         self._on_image = lambda message: on_image(self.name, message)
-        self._listen(CameraInfo, self.source.camera_info_topic, self._on_info)
-        if len(self.source.sources) == 1:
-            ((topic, message_type),) = self.source.sources
-            self._listen(message_type, topic, self._on_image)
-        else:
-            # By the system clock: with use_sim_time the node's stands still until someone publishes /clock.
-            self._search = self._node.create_timer(SEARCH_PERIOD_S, self._find_source, clock=Clock())
-            self._find_source()
+        self._info_subscription = self._subscribe(CameraInfo, self.source.camera_info_topic, self._keep_info)
+        self.adapt()
 
-    def unsubscribe(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions.clear()
-        self._stop_search()
-        self.info = None
+    def adapt(self) -> None:
+        """Subscribe to where images are published now, or to nothing if nobody wants maps.
+
+        Cheap, to be called often: a few times a second, and whenever a subscriber of maps comes or goes.
+        """
+        if self._on_image is None:
+            return
+        wanted = bool(self.outputs.wanted())
+        if wanted != bool(self.wanted_since_ns):
+            self.wanted_since_ns = time.monotonic_ns() if wanted else 0
+        source = self._find_source() if wanted else None
+        if source == self._image_source:
+            return
+        self._unsubscribe_images()
+        if source is not None:
+            topic, message_type = source
+            self._image_subscription = self._subscribe(message_type, topic, self._on_image)
+            self._image_source = source
+
+    def stop(self) -> None:
+        """Let go of all that comes in."""
+        self._unsubscribe_images()
+        if self._info_subscription is not None:
+            self._node.destroy_subscription(self._info_subscription)
+        self._on_image = self.info = self._info_subscription = None
+        self.wanted_since_ns = 0
 
     def destroy(self) -> None:
         """Remove the publishers."""
@@ -96,28 +119,35 @@ class NodeCamera:
             return None
         return float(info.k[0]) * width / (info.width or width)
 
-    def _find_source(self) -> None:
-        """Subscribe to the first of the sources that has a publisher."""
-        for topic, message_type in self.source.sources:
-            kind = f"sensor_msgs/msg/{message_type.__name__}"
-            resolved = self._node.resolve_topic_name(topic)
-            if any(info.topic_type == kind for info in self._node.get_publishers_info_by_topic(resolved)):
-                self._stop_search()
-                self._listen(message_type, topic, self._on_image)
-                return
+    def _find_source(self) -> tuple[str, Any] | None:
+        """The source now used while it is published; else the first that is, or would be if there is but one."""
+        sources = self.source.sources
+        if len(sources) == 1:
+            return sources[0]
+        if self._image_source and self._is_published(*self._image_source):
+            return self._image_source
+        return next((source for source in sources if self._is_published(*source)), self._image_source)
 
-    def _stop_search(self) -> None:
-        if self._search is not None:
-            self._node.destroy_timer(self._search)
-            self._search = None
+    def _is_published(self, topic: str, message_type: Any) -> bool:
+        kind = f"sensor_msgs/msg/{message_type.__name__}"
+        resolved = self._node.resolve_topic_name(topic)
+        return any(info.topic_type == kind for info in self._node.get_publishers_info_by_topic(resolved))
 
-    def _listen(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> None:
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[self.source.reliability.upper()])
+    def _unsubscribe_images(self) -> None:
+        if self._image_subscription is not None:
+            self._node.destroy_subscription(self._image_subscription)
+        self._image_source = self._image_subscription = None
+
+    def _subscribe(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+        qos = QoSProfile(depth=IMAGES, reliability=ReliabilityPolicy[self.source.reliability.upper()])
         # Reliability is a parameter of the node; as an override it would be fixed once and for all.
         options = QoSOverridingOptions([QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY])
-        self._subscriptions.append(
-            self._node.create_subscription(message_type, topic, callback, qos, qos_overriding_options=options)
+        events = subscription_events(
+            self._node.get_logger(), self._node.resolve_topic_name(topic), {"RELIABILITY": "reliability"}
+        )
+        return self._node.create_subscription(
+            message_type, topic, callback, qos, qos_overriding_options=options, event_callbacks=events
         )
 
-    def _on_info(self, message: CameraInfo) -> None:
+    def _keep_info(self, message: CameraInfo) -> None:
         self.info = message

@@ -17,13 +17,14 @@ class OutputParameters:
         "Encoding of depth/image: 32FC1 in metres, or 16UC1 in millimetres, which is smaller and has a lossless "
         "compressed variant.",
         choices=DEPTH_ENCODINGS,
+        dynamic=True,
     )
     overlay_opacity: float = parameter(
-        0.5, "How much of the overlay is colour of the map.", limits=(0.0, 1.0)
+        0.5, "How much of the overlay is colour of the map.", limits=(0.0, 1.0), dynamic=True
     )
-    jpeg_quality: int = parameter(90, "Quality of compressed images in colour.", limits=(1, 100))
+    jpeg_quality: int = parameter(90, "Quality of compressed images in colour.", limits=(1, 100), dynamic=True)
     points_stride: int = parameter(
-        2, "Points are made of each n-th pixel of each n-th row of the depth map.", limits=(1, 64)
+        2, "Points are made of each n-th pixel of each n-th row of the depth map.", limits=(1, 64), dynamic=True
     )
-    points_min_m: float = parameter(0.0, "Nearer points are left out.", limits=(0.0, 1000.0))
-    points_max_m: float = parameter(1000.0, "Farther points are left out.", limits=(0.0, 1000.0))
+    points_min_m: float = parameter(0.0, "Nearer points are left out.", limits=(0.0, 1000.0), dynamic=True)
+    points_max_m: float = parameter(1000.0, "Farther points are left out.", limits=(0.0, 1000.0), dynamic=True)

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from avtar_ros.frame_maps import FrameMaps
 from avtar_ros.images import to_millimetres
 from avtar_ros.model_card import ModelCard
+from avtar_ros.node_events import PublisherEventCallbacks
 from avtar_ros.node_messages import (
     LABELS,
     fill_camera_info,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rclpy.lifecycle import LifecycleNode
 
 S = TypeVar("S")
+Events = Callable[[str], PublisherEventCallbacks]
 
 DEPTH_ENCODINGS = ("32FC1", "16UC1")
 COMPRESSIBLE = ("rgb8", "mono8", "16UC1")
@@ -128,12 +130,19 @@ def _fill_labels(message: Any, card: ModelCard) -> bool:
 class Topic(Generic[S]):
     """The publisher of an output, with the one message that is filled each time."""
 
-    def __init__(self, node: LifecycleNode, camera: str, output: Output[S], qos: QoSProfile) -> None:
+    def __init__(
+        self, node: LifecycleNode, camera: str, output: Output[S], qos: QoSProfile, events: Events
+    ) -> None:
         options = QoSOverridingOptions.with_default_policies()
         self._fill = output.fill
         self._message = output.kind()
+        topic = f"{camera}/{output.topic}"
         self.publisher = node.create_lifecycle_publisher(
-            output.kind, f"{camera}/{output.topic}", qos, qos_overriding_options=options
+            output.kind,
+            topic,
+            qos,
+            qos_overriding_options=options,
+            event_callbacks=events(node.resolve_topic_name(topic)),
         )
 
     def publish(self, source: S, header: Any = None) -> None:
@@ -146,14 +155,18 @@ class Topic(Generic[S]):
 class CameraOutputs:
     """The topics of one camera's maps."""
 
-    def __init__(self, node: LifecycleNode, camera: str, tasks: Sequence[str], depth_encoding: str) -> None:
-        """Raises AvtarError where the camera's name cannot be part of a topic."""
+    def __init__(
+        self, node: LifecycleNode, camera: str, tasks: Sequence[str], depth_encoding: str, events: Events
+    ) -> None:
+        """`events`: what is to be called of a topic's subscribers. Raises AvtarError where the camera's name cannot be
+        part of a topic."""
         check_topic(node, f"{camera}/overlay")
         self._node = node
         self._frame_topics = {
-            output.topic: Topic(node, camera, output, MAP_QOS) for output in frame_outputs(tasks, depth_encoding)
+            output.topic: Topic(node, camera, output, MAP_QOS, events)
+            for output in frame_outputs(tasks, depth_encoding)
         }
-        self._card_topics = [Topic(node, camera, output, LATCHED_QOS) for output in card_outputs(tasks)]
+        self._card_topics = [Topic(node, camera, output, LATCHED_QOS, events) for output in card_outputs(tasks)]
 
     def destroy(self) -> None:
         """Remove the publishers."""

@@ -4,34 +4,52 @@
     class MyParameters:
         rate: float = parameter(0.0, "Frames per second.", limits=(0.0, 1000.0))
 
-    parameters = declare_parameters(node, MyParameters)
+    declare_parameters(node, MyParameters)
+    parameters = read_parameters(node, MyParameters)
 """
 
 from __future__ import annotations
 
+import array
 import dataclasses
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import ParameterException
+from rcl_interfaces.srv import SetParameters
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import ParameterException, ParameterNotDeclaredException
+from rclpy.parameter import Parameter
 
 from avtar_ros.errors import AvtarError
 
 if TYPE_CHECKING:
     from rclpy.node import Node
-    from rclpy.parameter import Parameter
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a parameter means and what values it takes."""
+    """What a parameter means and what values it takes; `dynamic` if it acts while the node works."""
 
     description: str
     limits: tuple[float, float] | None
     choices: tuple[str, ...]
+    dynamic: bool
+
+    def fault(self, value: Any) -> str:
+        """Why this cannot be the value, or nothing. ROS itself checks the limits of a single number."""
+        if self.choices and value not in self.choices:
+            return f"must be one of: {', '.join(self.choices)}"
+        if isinstance(value, tuple) and not value:
+            return "must not be empty"
+        if isinstance(value, tuple) and self.limits:
+            low, high = self.limits
+            if outside := [number for number in value if not low <= number <= high]:
+                return f"{outside[0]} is out of range: each must be from {low:g} to {high:g}"
+        return ""
 
 
 def parameter(
@@ -40,20 +58,38 @@ def parameter(
     *,
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
+    dynamic: bool = False,
 ) -> T:
-    """A data class field that is a ROS parameter: bool, int, float, str, or a tuple of strings, not empty."""
-    return dataclasses.field(default=default, metadata={"rules": Rules(description, limits, choices)})
+    """A data class field that is a ROS parameter: bool, int, float, str, or a tuple of strings or floats, not empty.
+
+    Limits hold for each number of a tuple.
+    """
+    return dataclasses.field(default=default, metadata={"rules": Rules(description, limits, choices, dynamic)})
 
 
-def declare_parameters(node: Node, record: type[T]) -> None:
-    """Declare each field of the data class `record`; raises AvtarError for a value that it may not have."""
+def declare_parameters(node: Node, record: type[T], accept: Callable[[T], None] | None = None) -> None:
+    """Declare each field of the data class `record`; raises AvtarError for a value that it may not have.
+
+    `accept` is called with the values as they are to become by each later change, and takes effect at once; by
+    raising AvtarError it refuses them.
+    """
     rules = _rules(record)
 
     def check(parameters: list[Parameter[Any]]) -> SetParametersResult:
         for p in parameters:
-            if p.name in rules and (choices := rules[p.name].choices) and p.value not in choices:
-                return SetParametersResult(successful=False, reason=f"must be one of: {', '.join(choices)}")
+            if p.name in rules and (reason := rules[p.name].fault(_value(p))):
+                return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
+
+    def check_and_accept(parameters: list[Parameter[Any]]) -> SetParametersResult:
+        result = check(parameters)
+        changes = {p.name: _value(p) for p in parameters if p.name in rules}
+        if result.successful and changes and accept:
+            try:
+                accept(dataclasses.replace(read_parameters(node, record), **changes))  # type: ignore[type-var]
+            except AvtarError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return result
 
     node.add_on_set_parameters_callback(check)
     for name, rule in rules.items():
@@ -63,12 +99,52 @@ def declare_parameters(node: Node, record: type[T]) -> None:
             node.declare_parameter(name, default, _descriptor(rule, default))
         except ParameterException as error:
             raise AvtarError(str(error)) from error
+    node.remove_on_set_parameters_callback(check)
+    node.add_on_set_parameters_callback(check_and_accept)
 
 
 def read_parameters(node: Node, record: type[T]) -> T:
     """The values that the declared parameters have now."""
-    values = {name: node.get_parameter(name).value for name in _rules(record)}
-    return record(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    return record(**{name: _value(node.get_parameter(name)) for name in _rules(record)})
+
+
+def serve_set_parameters(node: Node, prepare: Callable[[Parameter[Any]], Awaitable[None]]) -> None:
+    """Await `prepare` before each parameter is set by the service ~/set_parameters, other callbacks going on.
+
+    The service that rclpy makes has the executor wait for whatever setting a parameter takes.
+    """
+    async def on_set(request: SetParameters.Request, response: SetParameters.Response) -> SetParameters.Response:
+        for message in request.parameters:
+            p = Parameter.from_parameter_msg(message)
+            await prepare(p)
+            try:
+                result = node.set_parameters_atomically([p])
+            except ParameterNotDeclaredException as error:
+                result = SetParametersResult(successful=False, reason=str(error))
+            response.results.append(result)
+        return response
+
+    (service,) = (service for service in node.services if service.srv_name.endswith("/set_parameters"))
+    service.callback = on_set
+    # In a group of its own: others of the node's default group would wait for it.
+    service.callback_group = MutuallyExclusiveCallbackGroup()
+    service.callback_group.add_entity(service)
+
+
+def changed_parameters(old: Any, new: Any) -> list[str]:
+    """The names of the fields in which two records of the same data class differ."""
+    return [name for name in _rules(old) if getattr(old, name) != getattr(new, name)]
+
+
+def fixed_parameters(record: Any, names: Iterable[str]) -> list[str]:
+    """Those of the fields named that are not dynamic."""
+    rules = _rules(record)
+    return [name for name in names if not rules[name].dynamic]
+
+
+def _value(p: Parameter[Any]) -> Any:
+    """Arrays as tuples, which rclpy gives as lists or as arrays according to where they come from."""
+    return tuple(p.value) if isinstance(p.value, (list, array.array)) else p.value
 
 
 def _rules(record: Any) -> dict[str, Rules]:
@@ -79,7 +155,11 @@ def _descriptor(rules: Rules, default: Any) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=rules.description)
     if rules.choices:
         descriptor.additional_constraints = f"One of: {', '.join(rules.choices)}"
-    if rules.limits and isinstance(default, int):
+    if isinstance(default, list):
+        if rules.limits:  # for which ROS has ranges of single numbers only
+            low, high = rules.limits
+            descriptor.additional_constraints = f"Each from {low:g} to {high:g}"
+    elif rules.limits and isinstance(default, int):
         first, last = map(int, rules.limits)
         descriptor.integer_range = [IntegerRange(from_value=first, to_value=last, step=1)]
     elif rules.limits:

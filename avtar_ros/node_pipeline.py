@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ from avtar_ros.frame_slots import FrameSlots
 from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.node_statistics import FrameTimes, NodeStatistics
 from avtar_ros.perception import Frame, Perception
+from avtar_ros.rate_limit import RateLimit
 from avtar_ros.tasks import DEPTH, Maps
 
 if TYPE_CHECKING:
+    from avtar_ros.multitask_parameters import NodeParameters
     from avtar_ros.node_camera import NodeCamera
-    from avtar_ros.node_output_parameters import OutputParameters
 
 THROTTLE_S = 5.0
 FRAMES_WITHOUT_INFO = 10
@@ -28,7 +30,10 @@ FRAMES_WITHOUT_INFO = 10
 
 @dataclass(frozen=True)
 class Arrival:
-    """An image message, how old it was when it came, and when that was on the monotonic clock."""
+    """An image message, how old it was when it came, and when that was on the monotonic clock.
+
+    Its age is 0 where it cannot be known: with use_sim_time before the first /clock.
+    """
 
     message: Any
     age_ns: int
@@ -49,7 +54,8 @@ class Job:
 class Pipeline:
     """Takes the newest frame of every camera, infers them as one batch, and publishes what is subscribed to.
 
-    Whatever goes wrong with a frame is counted and logged, and the next frame is served.
+    `perception`, `settings` and the outputs of cameras may be replaced between frames, see `between_frames`. Whatever
+    goes wrong with a frame is counted and logged, and the next frame is served.
     """
 
     def __init__(
@@ -57,27 +63,40 @@ class Pipeline:
         perception: Perception,
         cameras: Mapping[str, NodeCamera],
         statistics: NodeStatistics,
-        settings: OutputParameters,
+        settings: NodeParameters,
         logger: Any,
     ) -> None:
-        self._perception = perception
+        self.perception = perception
         self._cameras = cameras
         self._statistics = statistics
-        self._settings = settings
+        self.settings = settings
         self._logger = logger
         self._slots = FrameSlots[Arrival]()
+        self._limits = {camera: RateLimit() for camera in cameras}
+        self._serving = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="inference")
 
     def start(self) -> None:
-        for camera in self._cameras.values():
-            camera.outputs.announce(self._perception.engine.card)
+        self.announce()
         self._thread.start()
+
+    def announce(self) -> None:
+        """Publish what is said once of the model, as to be done again when it is replaced."""
+        for camera in self._cameras.values():
+            camera.outputs.announce(self.perception.engine.card)
 
     def put(self, camera: str, arrival: Arrival) -> None:
         """Let an image wait for its turn, in place of an older one of the same camera."""
-        self._statistics.count(camera, "received")
-        if self._slots.put(camera, arrival):
+        self._statistics.receive(camera, arrival.age_ns)
+        most = self.settings.for_camera(self.settings.max_rate, camera)
+        if not self._limits[camera].allows(arrival.arrived_ns, most):
+            self._statistics.count(camera, "over_rate")
+        elif self._slots.put(camera, arrival):
             self._statistics.count(camera, "dropped")
+
+    def between_frames(self) -> AbstractContextManager[object]:
+        """A context in which no frame is in work."""
+        return self._serving
 
     def stop(self) -> None:
         """Finish the frames in work and end; those that still wait are dropped."""
@@ -86,10 +105,11 @@ class Pipeline:
         self._thread.join()
 
     def _run(self) -> None:
-        while (arrivals := self._slots.take()) is not None:
+        while (arrivals := self._slots.take(self.perception.engine.largest_batch)) is not None:
             outcomes = dict.fromkeys(arrivals, "failed")
             try:
-                self._process(arrivals, outcomes)
+                with self._serving:
+                    self._process(arrivals, outcomes)
             except Exception:  # noqa: BLE001, the thread's edge: one bad frame must not end it
                 reason = traceback.format_exc()
                 self._logger.error(f"a frame failed:\n{reason}", throttle_duration_sec=THROTTLE_S)
@@ -107,9 +127,9 @@ class Pipeline:
                 outcomes[name] = outcome
         if not jobs:
             return
-        images = self._perception.prepare([job.frame for job in jobs])
+        images = self.perception.prepare([job.frame for job in jobs])
         prepared_ns = time.monotonic_ns()
-        outputs = self._perception.engine.infer(images)
+        outputs = self.perception.engine.infer(images)
         inferred_ns = time.monotonic_ns()
         for index, job in enumerate(jobs):
             self._publish(job, {task: maps[index] for task, maps in outputs.items()})
@@ -122,6 +142,9 @@ class Pipeline:
         wanted = camera.outputs.wanted()
         if not wanted:
             return "unwanted"
+        max_age_ns = self.settings.max_age * 1e9
+        if 0 < max_age_ns < arrival.age_ns + taken_ns - arrival.arrived_ns:
+            return "too_old"
         try:
             image = to_rgb(arrival.message)
         except ImageError as error:
@@ -135,12 +158,12 @@ class Pipeline:
         self._warn_without_focal_length(job)
         info = job.camera.info
         lens = CameraModel.of_images(info) if info is not None and job.frame.focal_px else None
-        maps = FrameMaps(job.frame, outputs, self._perception, lens, self._settings)
+        maps = FrameMaps(job.frame, outputs, self.perception, lens, self.settings)
         job.camera.outputs.publish(job.wanted, maps, job.arrival.message.header)
 
     def _warn_without_focal_length(self, job: Job) -> None:
         """Once a camera: CameraInfo may be a little late, but if it does not come, depth is not metric."""
-        unscaled = job.frame.focal_px is None and DEPTH.name in self._perception.tasks
+        unscaled = job.frame.focal_px is None and DEPTH.name in self.perception.tasks
         if unscaled and self._statistics.counts[job.camera.name].published == FRAMES_WITHOUT_INFO:
             self._logger.warning(
                 f"{job.camera.name}: no calibrated CameraInfo on {job.camera.source.camera_info_topic}: "

@@ -23,7 +23,7 @@ FORBIDDEN = {
     "training": ROS | NVIDIA | {"engine_build"},
 }
 # The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU with its driver.
-NODES = ("avtar_ros/*_node.py", "avtar_ros/node_*.py", "avtar_ros/camera_source.py")
+NODES = ("avtar_ros/*_node.py", "avtar_ros/multitask_*.py", "avtar_ros/node_*.py", "avtar_ros/camera_source.py")
 CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/tensorrt.py")
 
 

@@ -162,14 +162,6 @@ class TestLoad:
         assert since["dropped"] > 0
         assert since["malformed"] == since["unwanted"] == since["failed"] == 0
 
-    def test_nothing_is_inferred_for_nobody(self, client: Client, start: StartNode) -> None:
-        start()
-        images = client.publisher(Image, "camera/image_raw")
-        client.await_subscriber(images)
-        images.publish(image(picture()))
-        client.wait_until(lambda: counts(client)["unwanted"] == 1, "a frame that nobody wants")
-        assert stats(client)["latency_ms"] == {}
-
     def test_the_statistics_split_the_latency(self, client: Client, start: StartNode) -> None:
         start()
         edges = client.inbox(Image, "camera/edges/image")

@@ -1,0 +1,62 @@
+"""What the middleware tells of a topic: who comes and goes, and whose quality of service does not fit.
+
+Nothing passes between a publisher and a subscriber whose QoS is incompatible, and neither shows it: the warnings here
+say which two do not fit and what to change.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.qos import qos_policy_name_from_kind
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # ROS 2 Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+__all__ = ["HAS_MATCHED", "PublisherEventCallbacks", "publisher_events", "subscription_events"]
+
+HAS_MATCHED = "matched" in inspect.signature(PublisherEventCallbacks).parameters
+"""Whether this rclpy tells when a subscriber comes or goes; Humble's does not."""
+FITTING = {
+    "RELIABILITY": ("best_effort", "reliable"),
+    "DURABILITY": ("volatile", "transient_local"),
+}
+"""By policy: what a subscriber can ask for that every publisher fits, and what a publisher can offer that fits every
+subscriber."""
+
+
+def subscription_events(logger: Any, topic: str, parameters: dict[str, str]) -> SubscriptionEventCallbacks:
+    """Warn of publishers that do not fit; `parameters`: names of those that set a policy, by policy in capitals."""
+
+    def on_incompatible(event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        asked, _ = FITTING.get(policy, ("that of the publisher", ""))
+        parameter = parameters.get(policy, f"qos_overrides.{topic}.subscription.{policy.lower()}")
+        logger.warning(
+            f"{topic}: a publisher there offers less than this node asks for in QoS policy {policy.lower()}, so "
+            f"nothing is received from it. Start the node with the parameter {parameter} at {asked}, or change the "
+            "publisher."
+        )
+
+    return SubscriptionEventCallbacks(incompatible_qos=on_incompatible)
+
+
+def publisher_events(logger: Any, topic: str, on_matched: Callable[[], None]) -> PublisherEventCallbacks:
+    """Warn of subscribers that do not fit, and call `on_matched` when one comes or goes, where HAS_MATCHED."""
+
+    def on_incompatible(event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        asked, offered = FITTING.get(policy, ("that of this node", "what it asks for"))
+        logger.warning(
+            f"{topic}: a subscriber there asks for more than this node offers in QoS policy {policy.lower()}, so "
+            f"nothing is sent to it. Let it ask for {asked}, or start the node with the parameter "
+            f"qos_overrides.{topic}.publisher.{policy.lower()} at {offered}."
+        )
+
+    matched = {"matched": lambda _: on_matched()} if HAS_MATCHED else {}
+    # Without the default ones: each event of each publisher is one more thing that the executor waits for.
+    return PublisherEventCallbacks(incompatible_qos=on_incompatible, use_default_callbacks=False, **matched)
