@@ -1,6 +1,7 @@
 """A camera without a camera: plays a bag, a video, a folder of pictures or a webcam as camera topics.
 
-    python -m avtar_ros.camera_source --ros-args -p source:=recording.mcap -p wait_for_subscriber:=10.0
+    camera_source --ros-args -p source:=recording.mcap -p wait_for_subscriber:=10.0
+    camera_source --ros-args -p source:=bag -p topics:="[/left/image, /right/image]" -p cameras:="[left, right]"
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from avtar_ros.camera_model import CameraModel
@@ -32,10 +34,13 @@ from avtar_ros.node_names import COMPRESSED, check_topic
 from avtar_ros.node_parameters import declare_parameters, parameter, read_parameters
 from avtar_ros.node_process import run
 
-LogStamps = Callable[[int, int], None]
+LogStamps = Callable[[str, int, int], None]
 
 QUEUE = 5
 POLL_S = 0.02
+SETTLE_S = 0.3
+"""After the last subscriber was found: until it, and those that it works for, have found their publishers, too."""
+CLOCK_PERIOD_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -43,25 +48,33 @@ class SourceParameters:
     """The parameters of the camera source, all read at its start."""
 
     source: str = parameter("", "What to play: a bag, a video, a folder of pictures, or a webcam's number.")
-    topic: str = parameter("", "Image topic of the bag to play; empty for the colour camera found in it.")
-    camera: str = parameter("camera", "Name of the camera: the namespace of the topics published.")
+    topics: tuple[str, ...] = parameter(
+        ("",), "Image topics of the bag to play, one for each camera; empty for the colour camera found in it."
+    )
+    cameras: tuple[str, ...] = parameter(
+        ("camera",), "Names of the cameras: the namespaces of the topics published."
+    )
     rate: float = parameter(
-        0.0, "Frames per second; 0 for the recording's own timing.", limits=(0.0, 1000.0)
+        0.0, "Frames per second, of all cameras together; 0 for the recording's own timing.", limits=(0.0, 1000.0)
     )
     loop: bool = parameter(False, "Begin again at the end.")
     stamp: str = parameter(
         "now",
-        "Stamp of the images: now, when they are published, or original, as recorded.",
+        "Stamp of the images: now, the time of the first and the recorded distances from there, or original.",
         choices=("now", "original"),
+    )
+    clock: bool = parameter(
+        False, "Publish the recorded time on /clock, for nodes with use_sim_time, and images under original stamps."
     )
     stamp_log: str = parameter(
         "",
-        'File to write one line {"published_ns": ..., "original_ns": ...} to for each frame: the stamp it was '
-        "published under and the one it was recorded with.",
+        'File to write one line {"camera": ..., "published_ns": ..., "original_ns": ...} to for each frame: the '
+        "stamp it was published under and the one it was recorded with.",
     )
     wait_for_subscriber: float = parameter(
         0.0,
-        "Seconds to wait for a subscriber before the first frame; it is an error if none comes. 0: do not wait.",
+        "Seconds to wait for a subscriber of each camera before the first frame; it is an error if none comes. "
+        "0: do not wait.",
         limits=(0.0, 3600.0),
     )
     decode: bool = parameter(False, "Publish a bag's compressed images as raw rgb8 ones.")
@@ -80,6 +93,7 @@ class CameraSource(Node):
         <camera>/image_raw (sensor_msgs/Image), or where the source is compressed
         <camera>/image_raw/compressed (sensor_msgs/CompressedImage)
         <camera>/camera_info (sensor_msgs/CameraInfo) under the same stamps: the bag's first, or from focal_px
+        /clock (rosgraph_msgs/Clock) if asked for: the recorded time, which goes on between frames
     """
 
     def __init__(self) -> None:
@@ -91,8 +105,14 @@ class CameraSource(Node):
 
     def start(self, end: Callable[[int], None]) -> None:
         """Open the source and begin to play; raises AvtarError."""
-        check_topic(self, f"{self._settings.camera}/image_raw")
-        source = open_source(self._settings.source, self._settings.topic)
+        p = self._settings
+        for camera in p.cameras:
+            check_topic(self, f"{camera}/image_raw")
+        if len(p.topics) != len(p.cameras):
+            raise AvtarError(
+                f"parameters topics and cameras: {len(p.topics)} and {len(p.cameras)} are given. Name each camera."
+            )
+        source = open_source(p.source, p.topics)
         self._player = threading.Thread(target=self._run, args=(source, end), name="player")
         self._player.start()
 
@@ -115,54 +135,86 @@ class CameraSource(Node):
             end(0)
 
     def _play(self, source: FrameSource, log_stamps: LogStamps) -> None:
-        logger = self.get_logger()
-        output: CameraOutput | None = None
-        start_ns = count = 0
-        for due_ns, frame in schedule(source, self._settings.rate, self._settings.loop):
-            if output is None:
-                output = CameraOutput(self, self._settings, source.model, frame)
-                self._await_subscriber(output)
-                logger.info(f"playing {source.description} on {output.topic}")
-                start_ns = time.monotonic_ns()
-            message = output.message(frame)
-            if not source.live:
-                self._stopping.wait(max(0, start_ns + due_ns - time.monotonic_ns()) / 1e9)
+        p, logger = self._settings, self.get_logger()
+        cameras = zip(p.cameras, source.models, source.first(), strict=True)
+        outputs = [CameraOutput(self, p, *camera) for camera in cameras]
+        self._await_subscribers(outputs)
+        clock = RecordedClock(self) if p.clock else None
+        logger.info(f"playing {source.description} on {', '.join(output.topic for output in outputs)}")
+        start_ns = begin_ns = count = 0
+        for due_ns, frame in schedule(source, p.rate, p.loop):
+            message = outputs[frame.camera].message(frame)
+            if not count or source.live:
+                start_ns, begin_ns = time.monotonic_ns() - due_ns, self.get_clock().now().nanoseconds - due_ns
+            self._wait_until(start_ns + due_ns, frame.stamp_ns, clock)
             if self._stopping.is_set():
                 break
-            now = self._settings.stamp == "now"
-            stamp_ns = self.get_clock().now().nanoseconds if now else frame.stamp_ns
-            output.publish(message, stamp_ns)
-            log_stamps(stamp_ns, frame.stamp_ns)
+            stamp_ns = frame.stamp_ns if clock or p.stamp == "original" else begin_ns + due_ns
+            outputs[frame.camera].publish(message, stamp_ns)
+            log_stamps(p.cameras[frame.camera], stamp_ns, frame.stamp_ns)
             count += 1
         if source.damage:
             logger.warning(source.damage)
-        if output is not None:
+        for output in outputs:
             output.flush()
         logger.info(f"played {count} frames")
 
-    def _await_subscriber(self, output: CameraOutput) -> None:
+    def _wait_until(self, due_ns: int, stamp_ns: int, clock: RecordedClock | None) -> None:
+        """Wait for a moment of the monotonic clock, which is that of `stamp_ns` in the recording."""
+        while (left_ns := due_ns - time.monotonic_ns()) > 0 and not self._stopping.is_set():
+            if clock:
+                clock.tick(stamp_ns - left_ns)
+            self._stopping.wait(min(left_ns / 1e9, CLOCK_PERIOD_S) if clock else left_ns / 1e9)
+        if clock:
+            clock.tick(stamp_ns)
+
+    def _await_subscribers(self, outputs: Sequence[CameraOutput]) -> None:
         seconds = self._settings.wait_for_subscriber
+        if not seconds:
+            return
         deadline = time.monotonic() + seconds
-        while seconds and not output.subscribers() and not self._stopping.wait(POLL_S):
+        while lonely := [output.topic for output in outputs if not output.subscribers()]:
+            if self._stopping.wait(POLL_S):
+                return
             if time.monotonic() > deadline:
-                raise AvtarError(f"nobody subscribed to {output.topic} within {seconds} s. Start the node first.")
+                raise AvtarError(
+                    f"nobody subscribed to {', '.join(lonely)} within {seconds} s. Start the node first, and "
+                    "something that subscribes to its maps."
+                )
+        self._stopping.wait(SETTLE_S)
+
+
+class RecordedClock:
+    """Tells the recorded time on /clock. It goes back only where the recording begins again."""
+
+    def __init__(self, node: Node) -> None:
+        self._publisher = node.create_publisher(Clock, "/clock", QoSProfile(depth=1))
+        self._first_ns: int | None = None
+        self._newest_ns = 0
+
+    def tick(self, stamp_ns: int) -> None:
+        if self._first_ns is None:
+            self._first_ns = stamp_ns
+        # Cameras of one recording may be a little out of order.
+        self._newest_ns = stamp_ns if stamp_ns == self._first_ns else max(self._newest_ns, stamp_ns)
+        self._publisher.publish(Clock(clock=Time(nanoseconds=self._newest_ns).to_msg()))
 
 
 class CameraOutput:
-    """The topics that a camera source publishes, made to fit its first frame."""
+    """The topics of one camera that a camera source publishes, made to fit its first frame."""
 
     def __init__(
-        self, node: Node, settings: SourceParameters, model: CameraModel | None, first: SourceFrame
+        self, node: Node, settings: SourceParameters, camera: str, model: CameraModel | None, first: SourceFrame
     ) -> None:
         qos = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.RELIABLE)
         self._settings = settings
         self._compressed = is_compressed(first.image) and not settings.decode
-        name = f"{settings.camera}/image_raw{COMPRESSED if self._compressed else ''}"
+        name = f"{camera}/image_raw{COMPRESSED if self._compressed else ''}"
         kind = CompressedImage if self._compressed else Image
         options = QoSOverridingOptions.with_default_policies()
         self._images = node.create_publisher(kind, name, qos, qos_overriding_options=options)
         self._infos = node.create_publisher(
-            CameraInfo, f"{settings.camera}/camera_info", qos, qos_overriding_options=options
+            CameraInfo, f"{camera}/camera_info", qos, qos_overriding_options=options
         )
         if model is None and settings.focal_px:
             height, width = to_rgb(first.image).shape[:2]
@@ -200,12 +252,12 @@ class CameraOutput:
 
 @contextmanager
 def open_stamp_log(path: str) -> Iterator[LogStamps]:
-    """A function that writes (published, original) to the file of `stamp_log`; to none where the path is empty.
+    """A function that writes (camera, published, original) to the file of `stamp_log`; to none where that is empty.
 
     The file takes its name at the end. Raises AvtarError where it cannot be written.
     """
     if not path:
-        yield lambda published_ns, original_ns: None
+        yield lambda camera, published_ns, original_ns: None
         return
     partial = Path(f"{path}.partial")
     try:
@@ -213,8 +265,9 @@ def open_stamp_log(path: str) -> Iterator[LogStamps]:
     except OSError as error:
         raise AvtarError(f"parameter stamp_log: {error}") from error
 
-    def write(published_ns: int, original_ns: int) -> None:
-        file.write(json.dumps({"published_ns": published_ns, "original_ns": original_ns}) + "\n")
+    def write(camera: str, published_ns: int, original_ns: int) -> None:
+        line = {"camera": camera, "published_ns": published_ns, "original_ns": original_ns}
+        file.write(json.dumps(line) + "\n")
 
     try:
         yield write

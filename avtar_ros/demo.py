@@ -158,8 +158,8 @@ def play(camera: RecordedCamera, model: Path, card: ModelCard, out: Path) -> Rec
         node_parameters = {"model": str(model), "cameras": [CAMERA], "map_size": "model"}
         source_parameters = {
             "source": str(camera.bag.path.resolve()),
-            "topic": camera.topic,
-            "camera": CAMERA,
+            "topics": [camera.topic],
+            "cameras": [CAMERA],
             "stamp_log": str(folder / "stamps.jsonl"),
             "wait_for_subscriber": START_S,
         }

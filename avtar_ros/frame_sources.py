@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,23 +39,29 @@ class SourceFrame:
     stamp_ns: int
     frame_id: str
     image: Any
+    camera: int = 0
+    """Which of the source's cameras took it."""
 
 
 class FrameSource(AbstractContextManager["FrameSource"]):
-    """Something that gives images of one camera; read it from one thread at a time."""
+    """Something that gives images of one camera or, a bag, of several; read it from one thread at a time."""
 
     description: str
     """What is played, in words."""
     live: bool = False
     """Whether images come at their own time rather than when asked for."""
-    model: CameraModel | None = None
-    """The lens, where the source knows."""
+    models: Sequence[CameraModel | None] = (None,)
+    """The lens of each camera, where the source knows."""
     damage: str | None = None
     """What was found to be damaged, so that the frames ended early."""
 
     @abstractmethod
     def frames(self) -> Iterator[SourceFrame]:
         """All frames from the beginning. Raises SourceError."""
+
+    def first(self) -> list[SourceFrame]:
+        """The first frame of each camera. Raises SourceError where there is none."""
+        return [_first(self)]
 
     def close(self) -> None:
         """Let go of files and devices."""
@@ -64,14 +70,22 @@ class FrameSource(AbstractContextManager["FrameSource"]):
         self.close()
 
 
-def open_source(source: str, topic: str = "") -> FrameSource:
+def open_source(source: str, topics: Sequence[str] = ("",)) -> FrameSource:
     """Open a bag, a video, a folder of pictures, or a webcam by number or /dev/video path.
 
-    `topic` names a bag's image topic, empty for the one found. Raises AvtarError (SourceError, BagError) where
-    there are no images, saying what there is.
+    `topics` are image topics of a bag, one for each camera, empty for the colour camera found. Raises AvtarError
+    (SourceError, BagError) where there are no images, saying what there is.
     """
     if not source:
         raise SourceError("no source given. Give a bag, a video, a folder of pictures, or a webcam's number.")
+    opened = _open(source, topics)
+    if len(topics) > len(opened.models):
+        opened.close()
+        raise SourceError(f"{source}: only bags have several cameras. Play one.")
+    return opened
+
+
+def _open(source: str, topics: Sequence[str]) -> FrameSource:
     if source.isdigit() or source.startswith("/dev/video"):
         return WebcamSource(source)
     path = Path(source).expanduser()
@@ -81,7 +95,7 @@ def open_source(source: str, topic: str = "") -> FrameSource:
         return VideoSource(path)
     if path.is_dir() and (pictures := _pictures(path)):
         return FolderSource(path, pictures)
-    return BagSource(path, topic)
+    return BagSource(path, topics)
 
 
 def schedule(source: FrameSource, rate: float = 0.0, loop: bool = False) -> Iterator[tuple[int, SourceFrame]]:
@@ -98,16 +112,16 @@ def schedule(source: FrameSource, rate: float = 0.0, loop: bool = False) -> Iter
             due = begin + (round(index * 1e9 / rate) if rate else frame.stamp_ns - first_ns)
             yield due, frame
         if index < 0:
-            raise SourceError(source.damage or f"{source.description}: there are no images.")
+            raise _no_images(source)
         if not loop:
             return
         begin = due + (round(1e9 / rate) if rate else (due - begin) // max(index, 1))
 
 
 class BagSource(FrameSource):
-    """The colour camera of a bag; messages pass untouched."""
+    """One or more cameras of a bag; messages pass untouched, in the order recorded."""
 
-    def __init__(self, path: Path, topic: str) -> None:
+    def __init__(self, path: Path, topics: Sequence[str]) -> None:
         try:
             from avtar_ros.replay.bag_reader import open_bag
             from avtar_ros.replay.topics import find_camera, find_camera_info
@@ -116,22 +130,33 @@ class BagSource(FrameSource):
 
         self._bag = open_bag(path)
         try:
-            self._topic = find_camera(self._bag, topic or None)
-            info_topic = find_camera_info(self._bag, self._topic)
-            for _, _, info in self._bag.messages([info_topic] if info_topic else []):
-                self.model = CameraModel.of_message(info)
-                break
+            self._topics = [find_camera(self._bag, topic or None) for topic in topics]
+            self.models = [self._model(find_camera_info(self._bag, topic)) for topic in self._topics]
         except AvtarError:
             self._bag.close()
             raise
-        self.description = f"{path}, topic {self._topic}"
+        self.description = f"{path}, topic {', '.join(self._topics)}"
 
     def frames(self) -> Iterator[SourceFrame]:
-        for _, log_ns, message in self._bag.messages([self._topic]):
+        return self._frames(self._topics)
+
+    def first(self) -> list[SourceFrame]:
+        firsts = [next(self._frames([topic]), None) for topic in self._topics]
+        if None in firsts:
+            raise _no_images(self)
+        return [frame for frame in firsts if frame]
+
+    def _frames(self, topics: Sequence[str]) -> Iterator[SourceFrame]:
+        cameras = {topic: camera for camera, topic in enumerate(self._topics)}
+        for topic, log_ns, message in self._bag.messages(topics):
             header = message.header
             stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
-            yield SourceFrame(stamp_ns or log_ns, header.frame_id, message)
+            yield SourceFrame(stamp_ns or log_ns, header.frame_id, message, cameras[topic])
         self.damage = self._bag.broken
+
+    def _model(self, info_topic: str | None) -> CameraModel | None:
+        infos = self._bag.messages([info_topic] if info_topic else [])
+        return next((CameraModel.of_message(info) for _, _, info in infos), None)
 
     def close(self) -> None:
         self._bag.close()
@@ -197,6 +222,16 @@ class WebcamSource(FrameSource):
 
     def close(self) -> None:
         self._capture.release()
+
+
+def _first(source: FrameSource) -> SourceFrame:
+    for frame in source.frames():
+        return frame
+    raise _no_images(source)
+
+
+def _no_images(source: FrameSource) -> SourceError:
+    return SourceError(source.damage or f"{source.description}: there are no images.")
 
 
 def _pictures(folder: Path) -> list[Path]:

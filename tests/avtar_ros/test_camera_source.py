@@ -2,13 +2,16 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from avtar_ros.camera_source import SourceParameters
@@ -67,7 +70,7 @@ def test_compressed_images_stay_compressed_and_camera_info_comes_with_each(
 ) -> None:
     images = client.inbox(CompressedImage, "front/image_raw/compressed")
     infos = client.inbox(CameraInfo, "front/camera_info")
-    play(tiny_bags.write_truth_bag(tmp_path / "tiny.mcap", FRAMES), camera="front", frame_id="lens")
+    play(tiny_bags.write_truth_bag(tmp_path / "tiny.mcap", FRAMES), cameras=["front"], frame_id="lens")
     client.wait_until(lambda: len(images) == len(infos) == FRAMES, "all images and infos")
     assert [info.header for info in infos] == [message.header for message in images]
     assert {message.header.frame_id for message in images} == {"lens"}
@@ -99,14 +102,59 @@ def test_the_stamp_log_tells_which_recorded_stamp_became_which(
     assert not log.with_name(log.name + ".partial").exists()
 
 
-def test_frames_come_no_earlier_than_recorded(client: Client, play: Play, tmp_path: Path) -> None:
+def test_several_cameras_are_played_at_once(client: Client, play: Play, tmp_path: Path) -> None:
+    inboxes = [client.inbox(Image, f"{camera}/image_raw") for camera in ("front", "rear")]
+    log = tmp_path / "stamps.jsonl"
+    process = play(
+        tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES),
+        topics=["/camera/color/image_raw", "/camera/depth/image_raw"],
+        cameras=["front", "rear"],
+        stamp_log=str(log),
+        rate=0.0,
+    )
+    client.wait_until(lambda: all(len(inbox) == FRAMES for inbox in inboxes), "all images of both")
+    assert process.wait() == 0
+    assert [{message.encoding for message in inbox} for inbox in inboxes] == [{"rgb8"}, {"16UC1"}]
+    assert [stamp_ns(message) for message in inboxes[0]] == [stamp_ns(message) for message in inboxes[1]]
+    assert [json.loads(line)["camera"] for line in log.read_text().splitlines()] == ["front", "rear"] * FRAMES
+
+
+def test_the_recorded_time_goes_on_between_frames_and_back_where_the_recording_begins_again(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    clocks = client.inbox(Clock, "/clock")
+    images = client.inbox(Image, "camera/image_raw")
+    play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), clock=True, loop=True, rate=0.0)
+    client.wait_until(lambda: len(images) > 2 * FRAMES, "the recording twice")
+    assert [stamp_ns(message) for message in images][:FRAMES] == tiny_bags.stamps(FRAMES)
+    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in clocks]
+    assert set(tiny_bags.stamps(FRAMES)) <= set(times)
+    assert len(set(times)) > FRAMES  # there are some in between
+    back = [after for before, after in pairwise(times) if after < before]
+    assert back
+    assert set(back) == {tiny_bags.START_NS}
+
+
+def test_images_stamped_now_keep_the_recorded_distances_exactly(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
     images = client.inbox(Image, "camera/image_raw")
     play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), rate=0.0)
     client.wait_until(lambda: len(images) == FRAMES, "all images")
-    since = [stamp_ns(message) - stamp_ns(images[0]) for message in images]
+    first = stamp_ns(images[0])
+    assert [stamp_ns(message) - first for message in images] == [
+        stamp - tiny_bags.START_NS for stamp in tiny_bags.stamps(FRAMES)
+    ]
+
+
+def test_frames_come_no_earlier_than_recorded(client: Client, play: Play, tmp_path: Path) -> None:
+    arrived: list[int] = []
+    client.node.create_subscription(Image, "camera/image_raw", lambda _: arrived.append(time.monotonic_ns()), 10)
+    play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), rate=0.0)
+    client.wait_until(lambda: len(arrived) == FRAMES, "all images")
     slack_ns = 20_000_000  # by which the first may have been late
-    for elapsed, recorded in zip(since, tiny_bags.stamps(FRAMES), strict=True):
-        assert elapsed > recorded - tiny_bags.START_NS - slack_ns
+    for elapsed, recorded in zip(arrived, tiny_bags.stamps(FRAMES), strict=True):
+        assert elapsed - arrived[0] > recorded - tiny_bags.START_NS - slack_ns
 
 
 def test_it_loops_until_it_is_told_to_stop(client: Client, play: Play, tmp_path: Path) -> None:
@@ -169,11 +217,12 @@ def test_without_a_source_it_ends_with_the_reason(
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({"topic": "/nope"}, "no topic /nope. There are:"),
+        ({"topics": ["/nope"]}, "no topic /nope. There are:"),
         ({"wait_for_subscriber": 0.3}, "nobody subscribed to /camera/image_raw within 0.3 s"),
         ({"stamp_log": "/nowhere/stamps.jsonl"}, "parameter stamp_log: "),
+        ({"cameras": ["front", "rear"]}, "1 and 2 are given"),
         ({"stamp": "tomorrow"}, "must be one of: now, original"),
-        ({"camera": "a b"}, "'a b/image_raw' cannot be a topic"),
+        ({"cameras": ["a b"]}, "'a b/image_raw' cannot be a topic"),
     ],
     ids=str,
 )

@@ -81,15 +81,33 @@ def test_a_bag_gives_its_colour_images_untouched(
 
 def test_a_bags_camera_info_comes_along(tmp_path: Path) -> None:
     with open_source(str(tiny_bags.write_truth_bag(tmp_path / "tiny.mcap"))) as source:
-        assert source.model is not None
-        assert (source.model.width, source.model.height) == (tiny_bags.WIDTH, tiny_bags.HEIGHT)
-        assert source.model.k == tuple(tiny_bags.K.ravel())
+        (model,) = source.models
+        assert model is not None
+        assert (model.width, model.height) == (tiny_bags.WIDTH, tiny_bags.HEIGHT)
+        assert model.k == tuple(tiny_bags.K.ravel())
 
 
 def test_a_topic_of_the_bag_can_be_named(tmp_path: Path) -> None:
     path = tiny_bags.write_ros2_bag(tmp_path / "bag")
-    with open_source(str(path), "/camera/depth/image_raw") as source:
+    with open_source(str(path), ["/camera/depth/image_raw"]) as source:
         assert {frame.image.encoding for frame in source.frames()} == {"16UC1"}
+
+
+def test_several_cameras_of_a_bag_come_in_the_order_recorded(tmp_path: Path) -> None:
+    path = tiny_bags.write_ros2_bag(tmp_path / "bag", 3)
+    topics = ["/camera/color/image_raw", "/camera/depth/image_raw"]
+    with open_source(str(path), topics) as source:
+        assert [frame.camera for frame in source.first()] == [0, 1]
+        frames = list(source.frames())
+        assert len(source.models) == 2
+    assert [frame.camera for frame in frames] == [0, 1] * 3
+    assert [frame.stamp_ns for frame in frames[::2]] == tiny_bags.stamps(3)
+
+
+def test_only_bags_have_several_cameras(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), tiny_bags.image(0))
+    with pytest.raises(SourceError, match="only bags have several cameras"):
+        open_source(str(tmp_path), ["", ""])
 
 
 def test_a_truncated_bag_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
@@ -159,4 +177,4 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_bag_without_the_topic_lists_those_that_it_has(tmp_path: Path) -> None:
     path = tiny_bags.write_ros2_bag(tmp_path / "bag")
     with pytest.raises(AvtarError, match=r"no topic /nope(.|\n)*/camera/color/image_raw(.|\n)*/chatter"):
-        open_source(str(path), "/nope")
+        open_source(str(path), ["/nope"])
