@@ -11,7 +11,7 @@ from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from avtar_ros.node_events import subscription_events
+from avtar_ros.node_events import passing_group, subscription_events
 from avtar_ros.node_names import COMPRESSED, check_topic
 
 if TYPE_CHECKING:
@@ -146,7 +146,13 @@ class NodeCamera:
             self._node.get_logger(), self._node.resolve_topic_name(topic), {"RELIABILITY": "reliability"}
         )
         return self._node.create_subscription(
-            message_type, topic, callback, qos, qos_overriding_options=options, event_callbacks=events
+            message_type,
+            topic,
+            callback,
+            qos,
+            qos_overriding_options=options,
+            event_callbacks=events,
+            callback_group=passing_group(),
         )
 
     def _keep_info(self, message: CameraInfo) -> None:

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.qos import qos_policy_name_from_kind
 
 try:
@@ -17,7 +18,7 @@ try:
 except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-__all__ = ["HAS_MATCHED", "PublisherEventCallbacks", "publisher_events", "subscription_events"]
+__all__ = ["HAS_MATCHED", "PublisherEventCallbacks", "passing_group", "publisher_events", "subscription_events"]
 
 HAS_MATCHED = "matched" in inspect.signature(PublisherEventCallbacks).parameters
 """Whether this rclpy tells when a subscriber comes or goes; Humble's does not."""
@@ -27,6 +28,12 @@ FITTING = {
 }
 """By policy: what a subscriber can ask for that every publisher fits, and what a publisher can offer that fits every
 subscriber."""
+
+
+def passing_group() -> CallbackGroup:
+    """For publishers and subscriptions that come and go: rclpy's groups, the node's default one among them, remember
+    for ever what was once in them, so these go with it."""
+    return MutuallyExclusiveCallbackGroup()
 
 
 def subscription_events(logger: Any, topic: str, parameters: dict[str, str]) -> SubscriptionEventCallbacks:

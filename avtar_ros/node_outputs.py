@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from avtar_ros.frame_maps import FrameMaps
 from avtar_ros.images import to_millimetres
 from avtar_ros.model_card import ModelCard
-from avtar_ros.node_events import PublisherEventCallbacks
+from avtar_ros.node_events import PublisherEventCallbacks, passing_group
 from avtar_ros.node_messages import (
     LABELS,
     fill_camera_info,
@@ -143,6 +143,7 @@ class Topic(Generic[S]):
             qos,
             qos_overriding_options=options,
             event_callbacks=events(node.resolve_topic_name(topic)),
+            callback_group=passing_group(),
         )
 
     def publish(self, source: S, header: Any = None) -> None:
