@@ -42,9 +42,9 @@ def loopback_environment(domain: int) -> dict[str, str]:
     return variables
 
 
-def transport_environment() -> dict[str, str]:
-    """The environment variable that makes Fast DDS read the shipped shared-memory profile."""
+def transport_environment(profile: str = "") -> dict[str, str]:
+    """The environment variable that makes Fast DDS read a profile; the shipped one, for shared memory, by default."""
     # Later distributions warn of the old name, earlier ones do not know the new one.
     old = os.environ.get("ROS_DISTRO", "") in OLD_PROFILE_NAME
     name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
-    return {name: str(find_resource("config/fastdds_shm.xml"))}
+    return {name: profile or str(find_resource("config/fastdds_shm.xml"))}

@@ -1,6 +1,10 @@
-"""Start the node: ros2 launch avtar_ros avtar.launch.py cameras:=front,rear model:=my.onnx"""
+"""Start the node: ros2 launch avtar_ros avtar.launch.py cameras:=front,rear model:=my.onnx
+
+All arguments: ros2 launch avtar_ros avtar.launch.py --show-args
+"""
 
 from launch import LaunchContext, LaunchDescription
+from launch.action import Action
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -8,20 +12,36 @@ from launch_ros.actions import Node
 from avtar_ros.isolation import transport_environment
 from avtar_ros.resources import find_resource
 
+RESPAWN_DELAY_S = 1.0
 
-def start_node(context: LaunchContext) -> list[Node]:
+
+def start_node(context: LaunchContext) -> list[Action]:
     """The node with the parameters file, and over it those arguments that were given."""
-    model = LaunchConfiguration("model").perform(context)
-    cameras = LaunchConfiguration("cameras").perform(context)
-    given = [{"model": model}] * bool(model) + [{"cameras": cameras.split(",")}] * bool(cameras)
+
+    def argument(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    def is_on(name: str) -> bool:
+        return argument(name).lower() == "true"
+
+    model, cameras, autostart = argument("model"), argument("cameras"), argument("autostart")
+    given = [{"use_sim_time": is_on("use_sim_time")}]
+    given += [{"model": model}] * bool(model)
+    given += [{"cameras": cameras.split(",")}] * bool(cameras)
+    given += [{"autostart": is_on("autostart")}] * bool(autostart)
+    profile = argument("profile")
     return [
+        *(SetEnvironmentVariable(*variable) for variable in transport_environment(profile).items() if profile),
         Node(
             package="avtar_ros",
             executable="multitask_node",
+            namespace=argument("namespace"),
             output="screen",
-            parameters=[LaunchConfiguration("params_file"), *given],
-            arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
-        )
+            parameters=[argument("params_file"), *given],
+            arguments=["--ros-args", "--log-level", argument("log_level")],
+            respawn=is_on("respawn"),
+            respawn_delay=RESPAWN_DELAY_S,
+        ),
     ]
 
 
@@ -41,8 +61,22 @@ def generate_launch_description() -> LaunchDescription:
                 default_value=str(find_resource("config/avtar.yaml")),
                 description="Parameters of the node.",
             ),
+            DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node, as robot/head."),
+            DeclareLaunchArgument(
+                "autostart",
+                default_value="",
+                description="true: configure and activate at the start; false: a lifecycle manager does it; empty for "
+                "the parameters file's.",
+            ),
+            DeclareLaunchArgument("respawn", default_value="true", description="Start the node again if it dies."),
+            DeclareLaunchArgument("use_sim_time", default_value="false", description="Take the time from /clock."),
+            DeclareLaunchArgument(
+                "profile",
+                default_value=str(find_resource("config/fastdds_shm.xml")),
+                description="Transport profile for Fast DDS; empty for that of the environment. Whatever sends images "
+                "or receives maps on the same machine needs the same one.",
+            ),
             DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
-            *(SetEnvironmentVariable(name, value) for name, value in transport_environment().items()),
             OpaqueFunction(function=start_node),
         ]
     )

@@ -92,6 +92,7 @@ def test_a_command_leads_to_a_function(command: EntryPoint) -> None:
 def test_what_running_needs_is_in_the_shared_folders(source: Path) -> None:
     assert files_below(source, *SHARED) >= {
         "launch/avtar.launch.py",
+        "launch/multi_camera.launch.py",
         "launch/replay.launch.py",
         "config/avtar.yaml",
         "config/fastdds_shm.xml",

@@ -21,6 +21,7 @@ PARAMETERS = {"multitask_node": NodeParameters, "camera_source": SourceParameter
 
 try:
     from launch import LaunchContext, LaunchDescription
+    from launch.actions import OpaqueFunction
     from launch_ros.actions import Node as NodeAction
 except ImportError:  # not on PyPI; `import launch` alone would find the folder of that name
     LaunchContext = None
@@ -49,45 +50,73 @@ def executables() -> set[str]:
 
 
 def test_there_are_the_launch_files_promised() -> None:
-    assert {path.name for path in LAUNCH_FILES} >= {"avtar.launch.py", "replay.launch.py"}
-
-
-@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
-def test_each_executable_and_parameter_that_a_launch_file_names_exists(path: Path) -> None:
-    nodes = [keywords(call) for call in calls(path, "Node")]
-    assert nodes
-    for node in nodes:
-        executable = ast.literal_eval(node["executable"])
-        assert ast.literal_eval(node["package"]) == "avtar_ros"
-        assert executable in executables()
-    named = {
-        key.value
-        for tree in ast.walk(ast.parse(path.read_text()))
-        if isinstance(tree, ast.Dict)
-        for key in tree.keys
-        if isinstance(key, ast.Constant)
+    assert {path.name for path in LAUNCH_FILES} == {
+        "avtar.launch.py",
+        "multi_camera.launch.py",
+        "replay.launch.py",
     }
-    known = {name for node in nodes for name in PARAMETERS[ast.literal_eval(node["executable"])].__dataclass_fields__}
-    assert named
-    assert named <= known
 
 
-@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+each_file = pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+
+
+@each_file
+def test_each_executable_that_a_launch_file_names_exists(path: Path) -> None:
+    for call in calls(path, "Node"):
+        node = keywords(call)
+        assert ast.literal_eval(node["package"]) == "avtar_ros"
+        assert ast.literal_eval(node["executable"]) in executables()
+
+
+@each_file
+def test_each_parameter_that_a_launch_file_sets_exists(path: Path) -> None:
+    nodes = [ast.literal_eval(keywords(call)["executable"]) for call in calls(path, "Node")]
+    known = {name for node in nodes for name in PARAMETERS[node].__dataclass_fields__}
+    named = {key.value for tree in ast.walk(ast.parse(path.read_text())) if isinstance(tree, ast.Dict)
+             for key in tree.keys if isinstance(key, ast.Constant)}
+    if nodes:
+        assert named
+        assert named <= known | {"use_sim_time"}
+
+
+@each_file
 def test_each_argument_that_a_launch_file_uses_is_declared_and_described(path: Path) -> None:
-    used = {call.args[0].value for call in calls(path, "LaunchConfiguration")}  # type: ignore[attr-defined]
+    uses = [call for name in ("LaunchConfiguration", "argument", "is_on") for call in calls(path, name)]
+    used = {call.args[0].value for call in uses if isinstance(call.args[0], ast.Constant)}
+    assert used
     assert used <= arguments(path)
     for call in calls(path, "DeclareLaunchArgument"):
         assert "description" in keywords(call)
 
 
-@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_what_a_launch_file_passes_on_is_an_argument_there() -> None:
+    taken = arguments(REPOSITORY / "launch" / "avtar.launch.py")
+    for path in LAUNCH_FILES:
+        for call in calls(path, "IncludeLaunchDescription"):
+            constants = {node.value for node in ast.walk(keywords(call)["launch_arguments"])
+                         if isinstance(node, ast.Constant) and isinstance(node.value, str)} - {","}
+            assert constants
+            assert constants <= taken
+
+
+@each_file
 def test_each_file_that_a_launch_file_names_is_shipped(path: Path) -> None:
     for call in calls(path, "find_resource"):
         assert (REPOSITORY / ast.literal_eval(call.args[0])).is_file()
 
 
-def test_the_nodes_arguments_are_model_cameras_parameters_file_and_log_level() -> None:
-    assert arguments(REPOSITORY / "launch" / "avtar.launch.py") == {"model", "cameras", "params_file", "log_level"}
+def test_the_nodes_arguments_are_those_documented() -> None:
+    assert arguments(REPOSITORY / "launch" / "avtar.launch.py") == {
+        "autostart",
+        "cameras",
+        "log_level",
+        "model",
+        "namespace",
+        "params_file",
+        "profile",
+        "respawn",
+        "use_sim_time",
+    }
 
 
 def load(path: Path) -> Any:
@@ -100,22 +129,44 @@ def load(path: Path) -> Any:
 
 
 @needs_launch
-@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+@each_file
 def test_launch_reads_the_file(path: Path) -> None:
     description = load(path).generate_launch_description()
     assert isinstance(description, LaunchDescription)
     assert {argument.name for argument in description.get_launch_arguments()} >= arguments(path)
 
 
-@needs_launch
-@pytest.mark.parametrize(("model", "cameras"), [("", ""), ("my.onnx", "front,rear")])
-def test_launch_makes_the_node(model: str, cameras: str) -> None:
+def evaluated(path: Path, **given: str) -> list[Any]:
+    """The actions that the file's function makes of its arguments, the others at their defaults."""
     context = LaunchContext()
-    context.launch_configurations.update(
-        {"model": model, "cameras": cameras, "params_file": "p.yaml", "log_level": "info"}
-    )
-    (node,) = load(REPOSITORY / "launch" / "avtar.launch.py").start_node(context)
+    description = load(path).generate_launch_description()
+    for argument in description.get_launch_arguments():
+        default = "".join(part.perform(context) for part in argument.default_value or ())
+        context.launch_configurations[argument.name] = given.get(argument.name, default)
+    (function,) = (entity for entity in description.entities if isinstance(entity, OpaqueFunction))
+    return function.execute(context)
+
+
+@needs_launch
+@pytest.mark.parametrize("given", [{}, {"model": "my.onnx", "cameras": "front,rear", "respawn": "false"}])
+def test_launch_makes_the_node_and_sets_the_profile(given: dict[str, str]) -> None:
+    *variables, node = evaluated(REPOSITORY / "launch" / "avtar.launch.py", **given)
+    assert len(variables) == 1
     assert isinstance(node, NodeAction)
+
+
+@needs_launch
+def test_launch_leads_each_camera_to_its_driver() -> None:
+    path = REPOSITORY / "launch" / "multi_camera.launch.py"
+    assert evaluated(path, cameras="front=/a/image_raw,rear=/b/image_raw/compressed")
+    with pytest.raises(RuntimeError, match="lack a topic"):
+        evaluated(path, cameras="front,rear")
+
+
+@needs_launch
+def test_launch_makes_the_source() -> None:
+    (source,) = evaluated(REPOSITORY / "launch" / "replay.launch.py", source="my.mcap", cameras="left,right")
+    assert isinstance(source, NodeAction)
 
 
 def test_the_parameters_file_has_every_parameter_at_its_default() -> None:
