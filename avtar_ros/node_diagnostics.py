@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from avtar_ros.multitask_parameters import NodeParameters
 
 PERIOD_S = 1.0
-DROPS = ("dropped", "over_rate", "too_old", "unwanted")
+DROPS = {
+    "dropped": "a newer came first",
+    "over_rate": "over max_rate",
+    "too_old": "older than max_age",
+    "unwanted": "nobody subscribed",
+}
 
 
 class Level(IntEnum):
@@ -68,7 +73,7 @@ def camera_status(
         "age on arrival (ms)": round(flow.age_ns / 1e6, 1),
         "received": counts.received,
         "published": counts.published,
-        **{f"dropped: {reason}": getattr(counts, reason) for reason in DROPS},
+        **{f"dropped, {reason}": getattr(counts, count) for count, reason in DROPS.items()},
         "malformed": counts.malformed,
         "failed": counts.failed,
     }

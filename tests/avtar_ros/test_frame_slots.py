@@ -62,3 +62,15 @@ def test_between_threads_every_frame_is_taken_or_dropped() -> None:
     left = len(slots.close())
     taker.join()
     assert len(taken) + sum(dropped) + left == 4 * 2000
+
+
+@given(st.lists(st.sampled_from("abcde"), min_size=1), st.integers(1, 5))
+def test_cameras_are_taken_in_turns_of_so_many_who_waits_longest_first(puts: list[str], most: int) -> None:
+    slots = FrameSlots[int]()
+    for number, camera in enumerate(puts):
+        slots.put(camera, number)
+    turns = []
+    while waiting := len(set(puts)) - sum(map(len, turns)):
+        turns.append(slots.take(most) or {})
+        assert len(turns[-1]) == min(most, waiting)
+    assert [camera for turn in turns for camera in turn] == list(dict.fromkeys(puts))
