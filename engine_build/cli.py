@@ -132,7 +132,7 @@ def _limits() -> str:
     return "; ".join(
         f"{task} {figure.title} {', '.join(f'{limit:g}{figure.unit} ({p})' for p, limit in figure.limits.items())}"
         for task, figure in FIGURES.items()
-    ).replace("%", "%%")
+    )
 
 
 def _positive(text: str) -> int:

@@ -30,11 +30,11 @@ class Device:
     fp16_tflops: float = 0
 
     def is_like(self, machine: Machine) -> bool:
-        """Whether `machine` may be one, by what is known of it."""
-        if self.module not in machine.board or bool(self.module) != bool(machine.board):
+        """Whether `machine` may be one, by what is known of it; in a container a Jetson's board is hidden."""
+        if machine.board and not (self.module and self.module in machine.board):
             return False
         if machine.gpu is None:
-            return bool(self.module)
+            return bool(machine.board)
         same_size = self.sm_count in (0, machine.gpu.sm_count)
         return same_size and self.compute_capability == machine.gpu.compute_capability
 

@@ -21,8 +21,9 @@ SECONDS_FOR_A_TOOL = 10
 
 @dataclass(frozen=True)
 class Machine:
-    """`board` is a Jetson's model name, empty on a PC. `missing` says why there is no "gpu" or "tensorrt".
+    """`board` is a Jetson's model name, empty on a PC and in most containers.
 
+    `missing` says why there is no "gpu" or "tensorrt".
     `free_memory` are the bytes that the GPU could take now: its own, or the CPU's where they share it or there is none.
     """
 

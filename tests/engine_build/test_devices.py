@@ -54,7 +54,12 @@ def test_a_machine_is_known_by_its_board_and_gpu(users_own: Path, board: str, gp
 def test_a_machine_that_is_not_in_the_table_is_none_of_them(users_own: Path) -> None:
     assert devices_like(machine()) == []
     assert devices_like(machine("", Gpu("Old", "6.1", 20))) == []
-    assert devices_like(machine("", Gpu("Orin", "8.7", 8))) == []  # no Jetson
+    assert devices_like(machine("Raspberry Pi 5", Gpu("NVIDIA GeForce RTX 4090", "8.9", 128))) == []
+
+
+def test_in_a_container_which_hides_the_board_a_jetson_is_known_by_its_gpu(users_own: Path) -> None:
+    assert [device.name for device in devices_like(machine("", Gpu("Orin", "8.7", 16)))] == ["agx-orin-64"]
+    assert [device.name for device in devices_like(machine("", Gpu("Orin", "8.7", 8)))] == ["orin-nx-16", "orin-nano-8"]
 
 
 def test_a_jetson_without_cuda_is_known_by_its_board(users_own: Path) -> None:
