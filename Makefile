@@ -2,16 +2,19 @@
 PYTHON ?= python3
 OUT    ?= build/demo
 
+MEASUREMENTS ?= docs/measurements
+
 VENV := .venv
+GPU_VENV := .venv-gpu
 # Warnings of build tools to their own developers are left out.
 PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint chromium gcc clean
+.PHONY: help demo test lint test-gpu gpu-tests chromium gcc clean
 
 help:  ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.stamp  ## play a camera bag through the node: BAG=bag TOPIC=topic MODEL=model OUT=folder
 	@$(VENV)/bin/python -m avtar_ros.demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') \
@@ -23,6 +26,26 @@ test: lint chromium gcc  ## check style and types, then run every test
 lint: $(VENV)/test.stamp  ## check style and types alone
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/hadolint docker/Dockerfile.*
+
+test-gpu:  ## build, check, run and measure engines on this machine's GPU: MEASUREMENTS=folder to keep figures in
+	@if $(PYTHON) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null; then \
+	    $(MAKE) --no-print-directory gpu-tests; \
+	else \
+	    echo "skipped: no driver of an NVIDIA GPU here (libcuda.so.1), so no engine can be run"; \
+	fi
+
+gpu-tests: $(GPU_VENV)/stamp
+	AVTAR_MEASUREMENTS='$(MEASUREMENTS)' $(GPU_VENV)/bin/python -m pytest -p no:xdist --durations 10 tests/gpu
+
+# TensorRT is JetPack's on a Jetson, which the system's Python sees; on a PC NVIDIA has it on PyPI.
+$(GPU_VENV)/stamp: $(DESCRIPTION)
+	$(PYTHON) -m venv --system-site-packages $(GPU_VENV)
+	PATH="$$PATH:/usr/local/cuda/bin" $(GPU_VENV)/bin/python -m pip install --quiet --editable '.[tensorrt]' \
+	    hypothesis pytest pytest-timeout
+	@$(GPU_VENV)/bin/python -c 'import tensorrt' 2>/dev/null || test "$$(uname -m)" != x86_64 \
+	    || $(GPU_VENV)/bin/python -m pip install --quiet tensorrt
+	@touch $@
 
 # What tests use and skip without, saying so: a browser to open the report, a compiler to link NVIDIA's builder.
 chromium gcc:
@@ -33,7 +56,7 @@ chromium gcc:
 	fi
 
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
