@@ -19,11 +19,14 @@ from training.models.backbone import FAMILIES
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BATCHES = (1, 4)
+# The cosine attention of Swin V2 divides by norms that half precision takes for 0; export refuses that.
+IN_HALF_PRECISION = [family for family in FAMILIES if family != "swinv2"]
 # Every family in both precisions and both batches, and from two families on every pair of precision and batch.
 KINDS = [
     (family, precision, BATCHES[(index + half) % 2])
     for index, family in enumerate(FAMILIES)
     for half, precision in enumerate(("fp32", "fp16"))
+    if precision == "fp32" or family in IN_HALF_PRECISION
 ]
 
 
@@ -78,7 +81,7 @@ def test_nvidia_compiles_a_half_precision_model_with_parts_in_float32(
     assert read_sidecar(engine).options.keep_fp32 == tuple(stages)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", IN_HALF_PRECISION)
 def test_a_half_precision_export_is_half_and_stays_close(exported: Exported, family: str) -> None:
     path = exported(family, "fp16")
     model = onnx.load(path)
@@ -90,7 +93,7 @@ def test_a_half_precision_export_is_half_and_stays_close(exported: Exported, fam
     assert {key for key in read_onnx_card(path).provenance if key.startswith("fp16.")} == {f"fp16.{t}" for t in TASKS}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", IN_HALF_PRECISION)
 def test_an_export_notes_the_stages_and_nothing_of_the_machine_that_made_it(
     exported: Exported, family: str, repository: Path
 ) -> None:

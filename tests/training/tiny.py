@@ -36,7 +36,35 @@ SWIN = {
     "mlp_ratio": 2.0,
     "drop_path_rate": 0.1,
 }
-FAMILIES = {"pvt_v2": PVT, "swin": SWIN}
+SWIN_V2 = SWIN | {"model_type": "swinv2", "image_size": 64}
+DINO_V2 = {
+    "model_type": "dinov2",
+    "hidden_size": 16,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 2,
+    "mlp_ratio": 2,
+    "image_size": 32,
+    "patch_size": 4,
+    "layerscale_value": 0.5,
+}
+DINO_V2_WITH_REGISTERS = DINO_V2 | {"model_type": "dinov2_with_registers", "num_register_tokens": 2}
+FOCALNET = {
+    "model_type": "focalnet",
+    "embed_dim": 8,
+    "depths": [1, 1, 2, 2],
+    "mlp_ratio": 2.0,
+    "use_conv_embed": True,
+    "use_layerscale": True,
+    "layerscale_value": 0.5,
+}
+FAMILIES = {
+    "pvt_v2": PVT,
+    "swin": SWIN,
+    "swinv2": SWIN_V2,
+    "dinov2": DINO_V2,
+    "dinov2_with_registers": DINO_V2_WITH_REGISTERS,
+    "focalnet": FOCALNET,
+}
 REPLACE = (0, 0, 1, 2)
 
 

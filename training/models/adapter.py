@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models.backbone import ReplacedLayer
+from training.models.stages import ReplacedLayer
 from training.models.task_adapted_attention import TaskAdaptedAttention
 from training.models.task_scaled_norm import ScaleShift, TaskScaledNorm
 
@@ -46,14 +45,9 @@ class VisionAdapterLayer(nn.Module):
         self._start_from(replaced)
 
     def _start_from(self, replaced: ReplacedLayer) -> None:
-        """Copy the replaced layer's weights, so that training starts from what the backbone knows."""
-        with torch.no_grad():
-            parts = (replaced.query, replaced.key, replaced.value)
-            self.attention.qkv.weight.copy_(torch.cat([part.weight for part in parts]))
-            biases: list[Tensor] = [
-                part.bias if part.bias is not None else torch.zeros(part.out_features) for part in parts
-            ]
-            self.attention.qkv.bias.copy_(torch.cat(biases))
+        """Copy the replaced layer's weights where it has them, so that training starts from what the backbone knows."""
+        if replaced.attention is not None:
+            self.attention.start_from(*replaced.attention)
         _copy(replaced.projection, self.attention.projection)
         _copy(replaced.norm_before, self.norm_before)
         _copy(replaced.norm_after, self.norm_after)

@@ -1,65 +1,18 @@
-"""The backbone: a pretrained vision transformer from Hugging Face, seen as stages on a grid of tokens.
-
-Families differ in where they keep their layers and norms; a `Family` record holds those differences.
-"""
+"""The backbone: a pretrained vision transformer from Hugging Face, without the layers that adapters replace."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone, AutoConfig
 
 from training.config import BackboneConfig
 from training.errors import TrainingError
-
-Grid = Tensor
-"""Tokens (B, H, W, C) on the grid of one stage."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a backbone.
-
-    `enter` brings the image (B, H, W, 3) or the previous stage's grid to this stage's grid; `layers` keep its shape;
-    `leave` gives what the next stage enters with; `feature` gives what a decoder reads from that.
-    """
-
-    channels: int
-    heads: int
-    stride: int
-    enter: Callable[[Grid], Grid]
-    layers: Sequence[Callable[[Grid], Grid]]
-    leave: Callable[[Grid], Grid]
-    feature: Callable[[Grid], Grid]
-
-
-@dataclass(frozen=True)
-class ReplacedLayer:
-    """The parts of a transformer layer that an adapter layer starts from, and the number of its heads."""
-
-    query: nn.Linear
-    key: nn.Linear
-    value: nn.Linear
-    projection: nn.Linear
-    norm_before: nn.LayerNorm
-    norm_after: nn.LayerNorm
-    feed_forward: tuple[nn.Linear, nn.Linear]
-
-
-@dataclass(frozen=True)
-class Family:
-    """How to find one's way in a Hugging Face backbone of one architecture."""
-
-    blocks: Callable[[Any], list[nn.ModuleList]]
-    """The lists of transformer layers, one a stage."""
-    stages: Callable[[Any], list[Stage]]
-    replaced: Callable[[Any], ReplacedLayer]
-    """The parts of one of the layers in `blocks`."""
+from training.models.families import FAMILIES
+from training.models.stages import Family, ReplacedLayer, Stage
 
 
 class Backbone(nn.Module):
@@ -73,19 +26,17 @@ class Backbone(nn.Module):
         super().__init__()
         self.model = model
         family = _family(model.config)
-        blocks = family.blocks(model)
-        if len(replace) != len(blocks) or any(not 0 <= n <= len(b) for n, b in zip(replace, blocks, strict=True)):
+        layers = family.layers(model)
+        if len(replace) != len(layers) or any(not 0 <= n <= len(of) for n, of in zip(replace, layers, strict=True)):
             raise TrainingError(
-                f"model.replace is {list(replace)}, but this backbone has stages of {[len(b) for b in blocks]} layers. "
-                "Give one number a stage, none larger than the stage."
+                f"model.replace is {list(replace)}, but this backbone has stages of {[len(of) for of in layers]} "
+                "layers. Give one number a stage, none larger than the stage."
             )
-        self._replaced: tuple[tuple[ReplacedLayer, ...], ...] = tuple(
-            tuple(family.replaced(layer) for layer in list(block)[len(block) - n :])
-            for n, block in zip(replace, blocks, strict=True)
-        )
-        for n, block in zip(replace, blocks, strict=True):
-            del block[len(block) - n :]
-        self._stages = tuple(family.stages(model))
+        kept = [of[: len(of) - n] for n, of in zip(replace, layers, strict=True)]
+        gone = [of[len(of) - n :] for n, of in zip(replace, layers, strict=True)]
+        self._replaced = tuple(tuple(family.replaced(layer) for layer in of) for of in gone)
+        _take_out(model, {layer for of in gone for layer in of})
+        self._stages = tuple(family.stages(model, kept))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -104,6 +55,14 @@ class Backbone(nn.Module):
         frozen = not any(p.requires_grad for p in self.parameters())
         super().train(mode and not frozen)
         return self
+
+
+def _take_out(model: nn.Module, layers: set[nn.Module]) -> None:
+    for module in list(model.modules()):
+        if isinstance(module, nn.ModuleList):
+            for index in reversed(range(len(module))):
+                if module[index] in layers:
+                    del module[index]
 
 
 def load_backbone(config: BackboneConfig) -> nn.Module:
@@ -131,6 +90,8 @@ def _load(config: BackboneConfig) -> nn.Module:
     if unknown := [key for key in config.settings if not hasattr(defaults, key)]:
         raise TrainingError(f"model.backbone.settings: {hf_config.model_type} has no {', '.join(unknown)}.")
     hf_config.out_features = [name for name in hf_config.stage_names if name != "stem"]
+    if isinstance(getattr(hf_config, "hidden_sizes", None), tuple):  # FocalNet's default, which it adds to a list
+        hf_config.hidden_sizes = list(hf_config.hidden_sizes)
     if config.pretrained is None:
         from_scratch: nn.Module = AutoBackbone.from_config(hf_config, attn_implementation="eager")
         return from_scratch
@@ -145,109 +106,3 @@ def _family(config: Any) -> Family:
     if kind not in FAMILIES:
         raise TrainingError(f"model.backbone: type {kind!r} is not supported. Known: {', '.join(FAMILIES)}.")
     return FAMILIES[kind]
-
-
-def _identity(grid: Grid) -> Grid:
-    return grid
-
-
-def _as_grid(tokens: Tensor, height: int, width: int) -> Grid:
-    """A sequence of tokens (B, H·W, C) on its grid."""
-    grid: Grid = tokens.unflatten(1, (height, width))
-    return grid
-
-
-def _on_sequence(layer: Callable[..., Any], call: Callable[[Any, Tensor, int, int], Tensor]) -> Callable[[Grid], Grid]:
-    """`layer`, which works on a sequence of tokens (B, H·W, C), as a function of the grid."""
-
-    def on_grid(grid: Grid) -> Grid:
-        height, width = grid.shape[1:3]
-        tokens = call(layer, grid.flatten(1, 2), height, width)
-        return _as_grid(tokens, height, width)
-
-    return on_grid
-
-
-# --- Pyramid vision transformer, version 2
-
-
-def _pvt_stages(model: Any) -> list[Stage]:
-    config = model.config
-
-    def enter(embedding: Callable[[Tensor], tuple[Tensor, int, int]]) -> Callable[[Grid], Grid]:
-        def embed(grid: Grid) -> Grid:
-            tokens, height, width = embedding(grid.permute(0, 3, 1, 2))
-            return _as_grid(tokens, height, width)
-
-        return embed
-
-    strides = torch.tensor(config.strides).cumprod(0).tolist()
-    return [
-        Stage(
-            channels=config.hidden_sizes[i],
-            heads=config.num_attention_heads[i],
-            stride=strides[i],
-            enter=enter(layer.patch_embedding),
-            layers=[_on_sequence(block, lambda f, x, h, w: f(x, h, w)[0]) for block in layer.blocks],
-            leave=layer.layer_norm,
-            feature=_identity,
-        )
-        for i, layer in enumerate(model.encoder.layers)
-    ]
-
-
-def _pvt_replaced(layer: Any) -> ReplacedLayer:
-    attention = layer.attention
-    return ReplacedLayer(
-        attention.query, attention.key, attention.value, attention.proj,
-        layer.layer_norm_1, layer.layer_norm_2, (layer.mlp.dense1, layer.mlp.dense2),
-    )  # fmt: skip
-
-
-# --- Swin transformer
-
-
-def _swin_stages(model: Any) -> list[Stage]:
-    config, swin = model.config, model.swin
-
-    def embed(image: Grid) -> Grid:
-        tokens, (height, width) = swin.embeddings(image.permute(0, 3, 1, 2))
-        return _as_grid(tokens, height, width)
-
-    def merge(downsample: Callable[[Tensor, tuple[int, int]], Tensor]) -> Callable[[Grid], Grid]:
-        def enter(grid: Grid) -> Grid:
-            height, width = grid.shape[1:3]
-            tokens = downsample(grid.flatten(1, 2), (height, width))
-            return _as_grid(tokens, (height + 1) // 2, (width + 1) // 2)
-
-        return enter
-
-    enters = [embed, *(merge(layer.downsample) for layer in swin.encoder.layers[:-1])]
-    return [
-        Stage(
-            channels=config.embed_dim * 2**i,
-            heads=config.num_heads[i],
-            stride=config.patch_size * 2**i,
-            enter=enters[i],
-            layers=[
-                _on_sequence(block, lambda f, x, h, w: f(x, (h, w), always_partition=True)[0]) for block in layer.blocks
-            ],
-            leave=_identity,
-            feature=model.hidden_states_norms[f"stage{i + 1}"],
-        )
-        for i, layer in enumerate(swin.encoder.layers)
-    ]
-
-
-def _swin_replaced(layer: Any) -> ReplacedLayer:
-    attention = layer.attention
-    return ReplacedLayer(
-        attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj,
-        layer.layernorm_before, layer.layernorm_after, (layer.mlp.fc1, layer.mlp.fc2),
-    )  # fmt: skip
-
-
-FAMILIES = {
-    "pvt_v2": Family(lambda model: [layer.blocks for layer in model.encoder.layers], _pvt_stages, _pvt_replaced),
-    "swin": Family(lambda model: [layer.blocks for layer in model.swin.encoder.layers], _swin_stages, _swin_replaced),
-}

@@ -15,13 +15,14 @@ class LightDecoder(nn.Module):
     feature per task (T·B, ...), tasks first; the sum is per task from there on.
     """
 
-    def __init__(self, stage_channels: Sequence[int], channels: int) -> None:
+    def __init__(self, stages: Sequence[tuple[int, int]], channels: int) -> None:
+        """`stages`: channels of each, finest first, and how many times finer its grid is to become."""
         super().__init__()
-        self.projections = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in stage_channels)
+        self.projections = nn.ModuleList(_projection(of, channels, upscale) for of, upscale in stages)
         self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Grids (B or T·B, H_i, W_i, C_i), finest first, to (B or T·B, channels, H_0, W_0)."""
+        """Grids (B or T·B, H_i, W_i, C_i), finest first, to (B or T·B, channels, upscale·H_0, upscale·W_0)."""
         fused: Tensor | None = None
         last = len(features) - 1
         for level in range(last, -1, -1):
@@ -34,6 +35,13 @@ class LightDecoder(nn.Module):
                 fused = F.gelu(self.convolutions[level](fused))
         assert fused is not None
         return fused
+
+
+def _projection(stage_channels: int, channels: int, upscale: int) -> nn.Module:
+    projection = nn.Conv2d(stage_channels, channels, 1)
+    if upscale == 1:
+        return projection
+    return nn.Sequential(projection, nn.ConvTranspose2d(channels, channels, upscale, upscale))
 
 
 def _upsample(coarse: Tensor, like: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from avtar_ros.model_card import ModelCard
 from training.config import ModelConfig
 from training.models.adapter import AdapterCondition, VisionAdapterLayer
-from training.models.backbone import Backbone, ReplacedLayer, Stage
+from training.models.backbone import Backbone
 from training.models.decoder import LightDecoder
+from training.models.stages import ReplacedLayer, Stage, Tokens
 from training.models.task_embedding import TaskEmbedding
 from training.task_heads import TASK_HEADS
 
@@ -41,8 +42,9 @@ class MultitaskModel(nn.Module):
             _adapters_of_stage(stage, replaced, config.window, embedding_width)
             for stage, replaced in zip(backbone.stages, backbone.replaced, strict=True)
         )
-        self.decoder = LightDecoder([stage.channels for stage in backbone.stages], config.decoder_channels)
-        stride = backbone.stages[0].stride
+        stages = backbone.stages
+        self.decoder = LightDecoder([(stage.channels, stage.upscale) for stage in stages], config.decoder_channels)
+        stride = stages[0].stride // stages[0].upscale
         self.heads = nn.ModuleDict(
             {
                 name: nn.Sequential(
@@ -76,22 +78,23 @@ class MultitaskModel(nn.Module):
         tasks = len(self.card.tasks)
         features: list[Tensor] = []
         weights = next(self.backbone.parameters()).dtype
-        grid = ((image.float() - self.mean) / self.spread).to(weights)
+        tokens = Tokens(((image.float() - self.mean) / self.spread).to(weights))
         stacked = False
         for stage, adapters, stage_conditions in zip(
             self.backbone.stages, self._stage_adapters(), conditions, strict=True
         ):
-            grid = stage.enter(grid)
+            tokens = stage.enter(tokens)
             for layer in stage.layers:
-                grid = layer(grid)
+                tokens = layer(tokens)
             if len(adapters) and not stacked:
-                grid = grid.unsqueeze(0).expand(tasks, -1, -1, -1, -1).flatten(0, 1)
+                tokens = tokens.stacked(tasks)
                 stacked = True
             skip: Tensor | None = None
             for adapter, condition in zip(adapters, stage_conditions, strict=True):
-                grid, skip = adapter(grid, condition, skip)
-            grid = stage.leave(grid)
-            features.append(stage.feature(grid))
+                grid, skip = adapter(tokens.grid, condition, skip)
+                tokens = tokens._replace(grid=grid)
+            tokens = stage.leave(tokens)
+            features.append(stage.feature(tokens.grid))
         decoded = self.decoder(features)
         per_task = decoded.unflatten(0, (tasks, -1)) if stacked else decoded.unsqueeze(0).expand(tasks, -1, -1, -1, -1)
         return {name: self.heads[name](per_task[t]) for t, name in enumerate(self.card.tasks)}

@@ -28,6 +28,14 @@ class TaskAdaptedAttention(nn.Module):
         self.film = FiLM(embedding_width, window)
         self.register_buffer("position_index", windows.relative_position_index(window), persistent=False)
 
+    def start_from(self, query: nn.Linear, key: nn.Linear, value: nn.Linear) -> None:
+        """Attend as these do, until trained."""
+        parts = (query, key, value)
+        with torch.no_grad():
+            self.qkv.weight.copy_(torch.cat([part.weight for part in parts]))
+            for bias, part in zip(self.qkv.bias.chunk(3), parts, strict=True):
+                bias.copy_(part.bias) if part.bias is not None else bias.zero_()
+
     def condition(self, embedding: Tensor, height: int, width: int) -> Tensor:
         """(T, 1, windows, heads, N, N): all that is added to the logits on a grid of height × width."""
         position = self.position_bias[self.position_index].permute(2, 0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,9 +11,54 @@ from torch import Tensor, nn
 
 from tests.training.tiny import FAMILIES, model, model_config, stir
 from training.models.adapter import VisionAdapterLayer
-from training.models.backbone import Backbone, ReplacedLayer, load_backbone
+from training.models.backbone import Backbone, load_backbone
+from training.models.stages import ReplacedLayer
 
 TASKS, IMAGES, HEIGHT, WIDTH, CHANNELS, EMBEDDING = 3, 2, 4, 6, 8, 8
+
+
+@dataclass(frozen=True)
+class Names:
+    """How a family calls the parts of its layers: where the last of stage three and the first of stage four are, then
+    below those."""
+
+    layers: tuple[str, str]
+    attention: tuple[str, ...]
+    projection: str
+    norms: tuple[str, str]
+    feed_forward: tuple[str, str]
+    scales: tuple[str, str] = ("", "")
+
+
+def _stages(pattern: str) -> tuple[str, str]:
+    return pattern.format(2, 1), pattern.format(3, 0)
+
+
+PROJECTIONS = ("attention.q_proj", "attention.k_proj", "attention.v_proj")
+PLAIN = Names(
+    ("encoder.layer.3", "encoder.layer.4"), PROJECTIONS, "attention.o_proj", ("norm1", "norm2"), ("mlp.fc1", "mlp.fc2"),
+    ("layer_scale1.lambda1", "layer_scale2.lambda1"),
+)  # fmt: skip
+NAMES = {
+    "pvt_v2": Names(
+        _stages("encoder.layers.{}.blocks.{}"), ("attention.query", "attention.key", "attention.value"),
+        "attention.proj", ("layer_norm_1", "layer_norm_2"), ("mlp.dense1", "mlp.dense2"),
+    ),
+    "swin": Names(
+        _stages("swin.encoder.layers.{}.blocks.{}"), PROJECTIONS,
+        "attention.o_proj", ("layernorm_before", "layernorm_after"), ("mlp.fc1", "mlp.fc2"),
+    ),
+    "swinv2": Names(
+        _stages("encoder.layers.{}.blocks.{}"), ("attention.self.query", "attention.self.key", "attention.self.value"),
+        "attention.output.dense", ("layernorm_before", "layernorm_after"), ("intermediate.dense", "output.dense"),
+    ),
+    "dinov2": PLAIN,
+    "dinov2_with_registers": PLAIN,
+    "focalnet": Names(
+        _stages("focalnet.encoder.stages.{}.layers.{}"), (),
+        "modulation.projection_out", ("norm1", "norm2"), ("mlp.fc1", "mlp.fc2"), ("gamma_1", "gamma_2"),
+    ),
+}  # fmt: skip
 
 
 def replaced_layer() -> ReplacedLayer:
@@ -25,7 +71,7 @@ def replaced_layer() -> ReplacedLayer:
         return nn.Linear(CHANNELS, CHANNELS)
 
     feed_forward = (nn.Linear(CHANNELS, 2 * CHANNELS), nn.Linear(2 * CHANNELS, CHANNELS))
-    return ReplacedLayer(square(), square(), square(), square(), norm(), norm(), feed_forward)
+    return ReplacedLayer((square(), square(), square()), square(), norm(), norm(), feed_forward)
 
 
 def layer_norm(x: Tensor, eps: float) -> Tensor:
@@ -80,32 +126,33 @@ def test_it_starts_from_the_layer_that_it_replaces(family: str) -> None:
     stir(whole)
     kept = {name: tensor.clone() for name, tensor in whole.state_dict().items()}
     replaced = Backbone(whole, (0, 0, 1, 2)).replaced
-    # How the replaced layers are called in each family's own weights.
-    names = {
-        "pvt_v2": ("encoder.layers.{}.blocks.{}.", "attention.query", "attention.key", "attention.value",
-                   "attention.proj", "layer_norm_1", "layer_norm_2", "mlp.dense1", "mlp.dense2"),
-        "swin": ("swin.encoder.layers.{}.blocks.{}.", "attention.q_proj", "attention.k_proj", "attention.v_proj",
-                 "attention.o_proj", "layernorm_before", "layernorm_after", "mlp.fc1", "mlp.fc2"),
-    }  # fmt: skip
-    prefix, query, key, value, projection, before, after, expand, contract = names[family]
+    names = NAMES[family]
     assert [len(layers) for layers in replaced] == [0, 0, 1, 2]
-    for stage, block, source in ((2, 1, replaced[2][0]), (3, 0, replaced[3][0]), (3, 1, replaced[3][1])):
+    for place, source in ((names.layers[0], replaced[2][0]), (names.layers[1], replaced[3][0])):
         layer = VisionAdapterLayer(source, heads=2, window=2, shift=0, embedding_width=EMBEDDING)
 
-        def of(name: str, kind: str) -> Tensor:
-            return kept[prefix.format(stage, block) + f"{name}.{kind}"]  # noqa: B023
+        def of(name: str, kind: str, scale: str = "") -> Tensor:
+            tensor = kept.get(f"{place}.{name}.{kind}")  # noqa: B023
+            if tensor is None:  # a key without bias
+                return torch.zeros(source.projection.out_features)  # noqa: B023
+            factor = kept[f"{place}.{scale}"] if scale else torch.ones(len(tensor))  # noqa: B023
+            return tensor * (factor[:, None] if tensor.dim() == 2 else factor)
 
         for kind in ("weight", "bias"):
-            parts = torch.cat([of(name, kind) for name in (query, key, value)])
-            assert torch.equal(getattr(layer.attention.qkv, kind), parts)
-            for module, name in (
-                (layer.attention.projection, projection), (layer.norm_before, before), (layer.norm_after, after),
-                (layer.feed_forward[0], expand), (layer.feed_forward[1], contract),
+            if names.attention:
+                parts = torch.cat([of(name, kind) for name in names.attention])
+                assert torch.equal(getattr(layer.attention.qkv, kind), parts)
+            first, second = names.scales
+            for module, name, scale in (
+                (layer.attention.projection, names.projection, first),
+                (layer.norm_before, names.norms[0], ""), (layer.norm_after, names.norms[1], ""),
+                (layer.feed_forward[0], names.feed_forward[0], ""),
+                (layer.feed_forward[1], names.feed_forward[1], second),
             ):  # fmt: skip
-                assert torch.equal(getattr(module, kind), of(name, kind)), name
+                assert torch.equal(getattr(module, kind), of(name, kind, scale)), name
         for norm in (layer.inner_norm, layer.outer_norm):
-            assert torch.equal(norm.gamma, of(after, "weight"))
-            assert torch.equal(norm.task_shift.bias, of(after, "bias"))
+            assert torch.equal(norm.gamma, of(names.norms[1], "weight"))
+            assert torch.equal(norm.task_shift.bias, of(names.norms[1], "bias"))
         assert layer.norm_before.eps == source.norm_before.eps
 
 

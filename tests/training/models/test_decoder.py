@@ -28,7 +28,7 @@ def test_every_task_is_decoded_as_if_it_were_alone(
     images: tuple[int, int, int], sizes: tuple[tuple[int, int], ...]
 ) -> None:
     """Stages before the adapters have one feature for all tasks; the sum is the task's own from there on."""
-    decoder = LightDecoder(CHANNELS, 5).double()
+    decoder = LightDecoder([(channels, 1) for channels in CHANNELS], 5).double()
     features = grids(images, sizes)
     decoded = decoder(features)
     assert decoded.shape == (images[-1], 5, *sizes[0])
