@@ -93,7 +93,10 @@ class _Compiler:
         self._messages.errors.clear()
         plan = self._builder.build_serialized_network(self._network, config)
         if plan is None:
-            raise BuildError(self._failure(workspace_mb))
+            reason = self._messages.reason()
+            raise BuildError(
+                f"{self._model.path}: TensorRT could not build it: {reason} {advice(reason, workspace_mb)}"
+            )
         try:
             save_timings(config, timings)
         except OSError as error:
@@ -114,15 +117,15 @@ class _Compiler:
         config.add_optimization_profile(profile)
         return config
 
-    def _failure(self, workspace_mb: int) -> str:
-        reason = self._messages.reason()
-        advice = "If it names a node, the graph has something that this TensorRT cannot do; update TensorRT."
-        if any(sign in reason for sign in NO_MEMORY):
-            advice = (
-                f"Most often memory has run out, which CPU and GPU share on a Jetson; {workspace_mb} MB were allowed. "
-                "Close other programs, add swap, or try --workspace with another number and --level 2."
-            )
-        return f"{self._model.path}: TensorRT could not build it: {reason} {advice}"
+
+def advice(reason: str, workspace_mb: int) -> str:
+    """What to do about a build that failed for `reason`, which is TensorRT's."""
+    if any(sign in reason for sign in NO_MEMORY):
+        return (
+            f"Most often memory has run out, which CPU and GPU share on a Jetson; {workspace_mb} MB were allowed. "
+            "Close other programs, add swap, or try --workspace with another number and --level 2."
+        )
+    return "If it names a node, the graph has something that this TensorRT cannot do; update TensorRT."
 
 
 def describe_error(error: Any) -> str:

@@ -26,7 +26,7 @@ def machine() -> Machine:
     """This machine, which has a GPU and TensorRT."""
     found = this_machine()
     if found.missing:
-        pytest.skip(f"no {' and no '.join(found.missing)} here that engines could run on; avtar-engine devices says why")
+        pytest.skip(f"no {' and no '.join(found.missing)} here to run engines with; avtar-engine devices says why")
     return found
 
 
