@@ -77,7 +77,7 @@ setup(
             "torch>=2.9",
             "transformers>=4.50",
         ],
-        "fleet": ["fsspec>=2024.2", "ray[default]>=2.40"],
+        "fleet": ["fsspec>=2024.2", "ray>=2.40"],
         "test": [
             "catkin-pkg>=1",
             "colcon-common-extensions>=0.3",

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("avtar_ros", "engine_build", "training")
 
-LEARNING = {"accelerate", "kornia", "ray", "safetensors", "tensorboard", "torch", "transformers"}
+LEARNING = {"accelerate", "kornia", "safetensors", "tensorboard", "torch", "transformers"}
 ROS = {"ament_index_python", "builtin_interfaces", "diagnostic_msgs", "lifecycle_msgs", "rcl_interfaces"}
 ROS |= {"rclpy", "rosgraph_msgs", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs"}
 NVIDIA = {"cuda", "pycuda", "tensorrt", "tensorrt_bindings"}
@@ -25,6 +25,7 @@ FORBIDDEN = {
 # The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU with its driver.
 NODES = ("avtar_ros/*_node.py", "avtar_ros/multitask_*.py", "avtar_ros/node_*.py", "avtar_ros/camera_source.py")
 CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/tensorrt.py")
+RAY = ("avtar_ros/replay/ray_workers.py",)
 
 
 def sources(package: str, *without: str) -> list[Path]:
@@ -61,6 +62,10 @@ def test_cuda_and_tensorrt_are_imported_by_one_file_each_on_the_robot_side() -> 
     assert uses(sources("avtar_ros", *CUDA), NVIDIA) == []
 
 
+def test_ray_is_imported_by_one_file() -> None:
+    assert uses([path for package in PACKAGES for path in sources(package, *RAY)], {"ray"}) == []
+
+
 def loaded_by(modules: list[str], without: Set[str] = frozenset()) -> set[str]:
     """Top-level modules in memory after importing `modules` in a new Python where `without` cannot be had."""
     script = (
@@ -92,6 +97,6 @@ OF_OTHERS = {  # engine_build reads and changes ONNX graphs, so `onnx` is a libr
 def test_modules_import_where_the_heavy_libraries_of_others_are_absent(package: str) -> None:
     modules = [
         ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-        for path in sources(package, *NODES, *CUDA, "__main__.py")
+        for path in sources(package, *NODES, *CUDA, *RAY, "__main__.py")
     ]
     loaded_by(modules, without=ROS | NVIDIA | {"ray"} | OF_OTHERS[package])

@@ -26,6 +26,7 @@ class Command:
 REPLAY = Command("replay_command", "")
 COMMANDS = {
     "compare": Command("compare_command", "compare runs over the same bag, with confidence intervals"),
+    "fleet": Command("fleet_command", "replay many bags on many workers, and judge all of them together"),
     "info": Command("info_command", "show a bag's cameras, and the command to run"),
 }
 

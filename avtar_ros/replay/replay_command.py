@@ -53,12 +53,12 @@ class ReplayOptions:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="a bag's folder, or a .mcap, .db3 or .bag file")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--model", type=Path, help="model file (default: the demo model)")
     add_run_arguments(parser)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say how to replay, whatever bags."""
-    parser.add_argument("--model", type=Path, help="model file (default: the demo model)")
+    """The arguments that say how to replay, whatever bag and model."""
     parser.add_argument(
         "--topic", action="append", default=[], help="camera topic (default: the colour camera found); repeat for more"
     )
@@ -80,12 +80,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def options_of(options: argparse.Namespace, bag: Path, out: Path) -> ReplayOptions:
-    """The options that `add_run_arguments` has parsed, for one bag; raises AvtarError without a model."""
+def options_of(options: argparse.Namespace, bag: Path, out: Path, model: Path) -> ReplayOptions:
+    """The options that `add_run_arguments` has parsed, for one bag and model."""
     return ReplayOptions(
         bag=bag,
         out=out,
-        model=options.model or find_resource(DEMO_MODEL),
+        model=model,
         topics=tuple(options.topic),
         selection=Selection(options.every, options.start, options.duration),
         tasks=options.tasks,
@@ -120,13 +120,26 @@ def _tasks(text: str) -> tuple[str, ...]:
 
 def run(options: argparse.Namespace, command: str) -> int:
     """Replay one bag; returns the exit code."""
-    chosen = options_of(options, options.bag, options.out)
+    chosen = options_of(options, options.bag, options.out, options.model or find_resource(DEMO_MODEL))
     with open_engine(chosen.model, EngineOptions(threads=chosen.threads)) as engine:
-        return replay_bag(chosen, engine, command)
+        replayed = replay_bag(chosen, engine, command)
+    print(f"{replayed.run.table()}\n{chosen.out / 'report.html'}")
+    for note in replayed.run.notes:
+        print(f"avtar-replay: {note}", file=sys.stderr)
+    return INTERRUPTED if replayed.interrupted else 1 if replayed.damaged else 0
 
 
-def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> int:
-    """Replay a bag through an open engine and write the results; returns the exit code. Raises AvtarError, OSError."""
+@dataclass(frozen=True)
+class Replayed:
+    """A run whose results are written; whether the bag was damaged, and whether it was interrupted before its end."""
+
+    run: Run
+    damaged: bool
+    interrupted: bool
+
+
+def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed:
+    """Replay a bag through an open engine and write the results. Raises AvtarError, OSError."""
     with open_bag(options.bag) as bag:
         perception = Perception(engine, options.tasks, options.map_size)
         cameras = _find_cameras(bag, perception, options)
@@ -161,15 +174,14 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> int:
             },
         )
     done.write(options.out)
-    print(f"{done.table()}\n{options.out / 'report.html'}")
-    for note in done.notes:
-        print(f"avtar-replay: {note}", file=sys.stderr)
-    if interrupted:
-        return INTERRUPTED
-    output.discard()
-    if not judge.times:
-        raise BagError(f"{options.bag}: not one image of {cameras[0].topic} could be decoded.")
-    return 1 if bag.broken else 0
+    if not interrupted:
+        output.discard()
+        if not judge.times:
+            raise BagError(
+                f"{options.bag}: not one image of {cameras[0].topic} could be decoded. "
+                + " ".join(note for camera in cameras for note in describe_faults(camera))
+            )
+    return Replayed(done, bag.broken is not None, interrupted)
 
 
 def _find_cameras(bag: Bag, perception: Perception, options: ReplayOptions) -> list[RecordedCamera]:

@@ -1,0 +1,95 @@
+"""Where bags come from and results go: local disks and object stores alike, by address.
+
+An address is a path, or has a protocol that fsspec knows: "s3://bucket/bag.mcap". What works on files needs them on
+a local disk: local ones are used where they are, others are copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from avtar_ros.errors import AvtarError
+
+
+def is_local(address: str) -> bool:
+    return "://" not in address
+
+
+def find(patterns: list[str]) -> list[str]:
+    """The addresses that match patterns with *, ? and **, each once, in order. Raises AvtarError where none does."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        files, path = _files(pattern)
+        matches = sorted(files.glob(path))
+        if not matches:
+            raise AvtarError(f"{pattern}: nothing matches. Give bags, or a pattern such as 'recordings/*.mcap'.")
+        found |= dict.fromkeys(match if is_local(pattern) else files.unstrip_protocol(match) for match in matches)
+    return list(found)
+
+
+def fingerprint(address: str) -> str:
+    """Something that changes when a file, or what is in a folder, changes."""
+    files, path = _files(address)
+    return "; ".join(f"{PurePosixPath(file).name} {files.ukey(file)}" for file in sorted(files.find(path)))
+
+
+def below(folder: str, name: str) -> str:
+    """The address of something in a folder."""
+    return str(Path(folder) / name) if is_local(folder) else f"{folder.rstrip('/')}/{name}"
+
+
+def read(address: str) -> bytes | None:
+    """A file's content, None where there is no such file."""
+    files, path = _files(address)
+    try:
+        return bytes(files.cat_file(path))
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def local_copy(address: str) -> Iterator[Path]:
+    """A file or folder on a local disk: itself where it is local, else a copy until the end of the `with`."""
+    if is_local(address):
+        yield Path(address)
+        return
+    files, path = _files(address)
+    with TemporaryDirectory() as temporary:
+        local = Path(temporary) / PurePosixPath(path).name
+        files.get(path, str(local), recursive=True)
+        yield local
+
+
+@contextmanager
+def local_folder(address: str) -> Iterator[Path]:
+    """A local folder for output: itself where it is local, else one whose files get there at the end of the `with`.
+
+    Where that is left by an error, nothing gets there.
+    """
+    if is_local(address):
+        yield Path(address)
+        return
+    with TemporaryDirectory() as temporary:
+        yield Path(temporary)
+        files, path = _files(address)
+        for file in sorted(Path(temporary).rglob("*")):
+            if file.is_file():
+                files.put_file(str(file), f"{path}/{file.relative_to(temporary).as_posix()}")
+
+
+def _files(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it. Raises AvtarError where that is not known."""
+    try:
+        from fsspec.core import url_to_fs
+
+        files, path = url_to_fs(address if not is_local(address) else str(Path(address).absolute()))
+    except (ImportError, ValueError) as error:
+        raise AvtarError(
+            f"{address}: cannot be reached ({error}). Run pip install 'avtar_ros[fleet]', and for an object store the "
+            "package that fsspec names for its protocol, such as s3fs."
+        ) from error
+    return files, str(path)
