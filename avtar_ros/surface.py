@@ -96,11 +96,11 @@ class _Fit:
 
     def solve(self) -> tuple[Map, Map, Map]:
         """Slopes along u and v per pixel, and w in the window's middle; NaN where the fit is not certain."""
-        n = np.maximum(self.n, np.float32(1))  # 0 where even the pixel itself is unknown
+        n: Map = np.maximum(self.n, 1)  # 0 where even the pixel itself is unknown
         mean_u, mean_v = self.u / n, self.v / n
         uu, uv, vv = self.uu - self.u * mean_u, self.uv - self.u * mean_v, self.vv - self.v * mean_v
         du, dv = self.du - mean_u * self.d, self.dv - mean_v * self.d
-        determinant = uu * vv - uv * uv
+        determinant: Map = uu * vv - uv * uv
         determinant = np.where(determinant >= LEAST_DETERMINANT, determinant, np.float32(np.nan))
         slope_u, slope_v = (vv * du - uv * dv) / determinant, (uu * dv - uv * du) / determinant
         return slope_u, slope_v, self.inverse + self.d / n - slope_u * mean_u - slope_v * mean_v
