@@ -21,16 +21,20 @@ LAST_LINES = 12
 class NodeProcess(AbstractContextManager["NodeProcess"]):
     """One of this package's node executables, with its parameters, running in a process of its own.
 
-    What it prints goes to a file in `folder`. On leaving, it is interrupted, and killed where that does not help.
+    `program`: a script to run in its place. What it prints goes to a file in `folder`. On leaving, it is interrupted,
+    and killed where that does not help.
     """
 
-    def __init__(self, name: str, parameters: Mapping[str, Any], folder: Path) -> None:
+    def __init__(
+        self, name: str, parameters: Mapping[str, Any], folder: Path, program: Path | None = None
+    ) -> None:
         self._name = name
         self._log = folder / f"{name}.log"
         # In a file, because on the command line a path of digits would become a number.
         parameters_file = folder / f"{name}.yaml"
         parameters_file.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(parameters)}}))
-        command = [sys.executable, "-m", f"avtar_ros.{name}", "--ros-args", "--params-file", str(parameters_file)]
+        what = [str(program)] if program else ["-m", f"avtar_ros.{name}"]
+        command = [sys.executable, *what, "--ros-args", "--params-file", str(parameters_file)]
         with self._log.open("wb") as log:
             # In a session of its own, so that Ctrl-C reaches it only through us, in the right order.
             self._process = subprocess.Popen(

@@ -48,11 +48,15 @@ class MapRecorder(AbstractContextManager["MapRecorder"]):
         self._executor.add_node(self._node)
         self._writer.start()
 
+    def spin_once(self, timeout_s: float) -> None:
+        """Receive a message, or wait this long."""
+        self._executor.spin_once(timeout_s)
+
     def spin(self, seconds: float) -> None:
         """Receive for about this long."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(left)
+            self.spin_once(left)
 
     @property
     def seconds(self) -> float:
