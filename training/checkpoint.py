@@ -30,6 +30,11 @@ class Checkpoint:
     step: int
     tensors: dict[str, Tensor]
 
+    @property
+    def trains(self) -> str:
+        """What its phase trained: the backbone or the adapters."""
+        return self.config.phase(self.phase).trains
+
     def load_into(self, model: nn.Module) -> None:
         """Raises TrainingError where the checkpoint is of another network."""
         state = {name.removeprefix(MODEL): t for name, t in self.tensors.items() if name.startswith(MODEL)}

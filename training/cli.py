@@ -8,14 +8,17 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avtar_ros.agreement import PRECISIONS
 from avtar_ros.errors import AvtarError
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from avtar_ros.model_card import ModelCard
     from training.data.batch import Batch
     from training.data.config import Split
@@ -48,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     fit.add_argument("config", type=Path, help="YAML; ready ones lie in training/configs/")
     fit.add_argument("--out", type=Path, help="folder for checkpoints and logs (default: runs/NAME OF THE CONFIG)")
+    fit.add_argument("--from", dest="start_from", type=Path, metavar="CHECKPOINT",
+                     help="go on from another run's checkpoint (`start_from` in the config)")  # fmt: skip
     fit.set_defaults(run=_fit)
 
     evaluate = commands.add_parser(
@@ -139,7 +144,7 @@ def _fit(options: argparse.Namespace) -> None:
     from training.config import load_config
     from training.fit import fit
 
-    config = load_config(options.config)
+    config = load_config(options.config, options.start_from)
     checkpoint = fit(config, options.out or Path("runs") / config.name)
     print(f"trained. Next: avtar-train export {checkpoint} --out {config.name}.onnx")
 
@@ -149,28 +154,46 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     from avtar_ros.engines import open_engine
     from training.checkpoint import load_checkpoint
-    from training.config import load_config
-    from training.evaluate import evaluate, held_out_images, held_out_rooms, torch_infer
+    from training.evaluate import evaluate, torch_infer
     from training.export import load_model
-
-    data = load_config(options.data).data if options.data else None
-
-    def unseen(card: ModelCard) -> Iterator[Batch]:
-        batches = held_out_images(data, card) if data else held_out_rooms(options.rooms, options.seed, card)
-        with tqdm(total=None if data else options.rooms, unit="image", desc="images never seen") as progress:
-            for batch in batches:
-                yield batch
-                progress.update(len(batch))
 
     if options.model.suffix == ".safetensors":
         model = load_model(load_checkpoint(options.model))
-        figures = evaluate(torch_infer(model), model.card, unseen(model.card))
+        card, infer = model.card, torch_infer(model)
+        engine: AbstractContextManager[object] = nullcontext()
     else:
-        with open_engine(options.model) as engine:
-            figures = evaluate(engine.infer, engine.card, unseen(engine.card))
-    _print_figures(figures)
+        engine = opened = open_engine(options.model)
+        card, infer = opened.card, opened.infer
+    figures: dict[str, dict[str, float]] = {}
+    with engine:
+        for what, batches in _unseen(options, card):
+            with tqdm(unit="image", desc=what) as progress:
+                figures[what] = evaluate(infer, card, _counted(batches, progress))
+    for what, found in figures.items():
+        print(f"{what}:")
+        _print_figures(found)
     if options.json:
-        write_atomically(options.json, json.dumps(figures, indent=1) + "\n")
+        written = figures if len(figures) > 1 else next(iter(figures.values()))
+        write_atomically(options.json, json.dumps(written, indent=1) + "\n")
+
+
+def _unseen(options: argparse.Namespace, card: ModelCard) -> Iterator[tuple[str, Iterator[Batch]]]:
+    """What to measure on, each with its description: rooms, or every part of a config's data."""
+    from training.config import load_config
+    from training.evaluate import held_out_images, held_out_rooms
+
+    if not options.data:
+        rooms = f"{options.rooms} rooms from seed {options.seed}"
+        yield rooms, held_out_rooms(options.rooms, options.seed, card)
+        return
+    for data in load_config(options.data).data.single:
+        yield data.description, held_out_images(data, card)
+
+
+def _counted(batches: Iterator[Batch], progress: tqdm[Any]) -> Iterator[Batch]:
+    for batch in batches:
+        yield batch
+        progress.update(len(batch))
 
 
 def _export(options: argparse.Namespace) -> None:

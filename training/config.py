@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from avtar_ros.tasks import SEGMENTATION, TASKS
 from training.data.config import AugmentConfig, DataConfig, RoomsConfig, key_path
 from training.errors import TrainingError
-from training.section import Positive, Rate, Section
+from training.section import Positive, Rate, Section, UserPath
 
 
 class BackboneConfig(Section):
@@ -86,10 +86,13 @@ class PhaseConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole run: what `avtar-train fit` does. `licence` is that of the model, as its data allows, for the card."""
+    """A whole run: what `avtar-train fit` does. `licence` is that of the model, as its data allows, for the card.
+
+    `start_from` is a checkpoint of another run, of the same tasks, classes and model, that this one goes on from."""
 
     name: str
     licence: str = ""
+    start_from: UserPath | None = None
     seed: int = 0
     tasks: tuple[str, ...] = tuple(TASKS)
     loss_weights: dict[str, Rate] = Field(default_factory=dict)
@@ -134,8 +137,11 @@ class RunConfig(Section):
         return self
 
 
-def load_config(path: Path) -> RunConfig:
-    """The run described in a YAML file; raises TrainingError with the path of every key at fault."""
+def load_config(path: Path, start_from: Path | None = None) -> RunConfig:
+    """The run described in a YAML file, begun from the checkpoint `start_from` if given.
+
+    Raises TrainingError with the path of every key at fault.
+    """
     try:
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -144,6 +150,8 @@ def load_config(path: Path) -> RunConfig:
         raise TrainingError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise TrainingError(f"{path}: not a mapping of keys. Start from a config in training/configs/.")
+    if start_from is not None:
+        raw["start_from"] = str(start_from)
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from avtar_ros.engines import INPUT, Engine, open_engine
 from avtar_ros.model_card import CARD_KEY, ModelCard
 from avtar_ros.tasks import SEGMENTATION, Maps
+from training.build import build_model
 from training.checkpoint import Checkpoint
 from training.data.config import DataConfig, RoomsConfig
 from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
 from training.evaluate import Infer, evaluate, held_out_images, held_out_rooms, torch_infer
-from training.fit import build_model
 from training.half_precision import Rounding
 from training.models.inference import InferenceModel
 
@@ -91,13 +91,12 @@ def _measured(card: ModelCard, infer: Infer, data: DataConfig, options: ExportOp
 
 def load_model(checkpoint: Checkpoint) -> InferenceModel:
     """The model in a checkpoint of an adapter phase, ready to infer."""
-    trains = checkpoint.config.phase(checkpoint.phase).trains
-    if trains != "adapters":
+    if checkpoint.trains != "adapters":
         raise TrainingError(
             f"the checkpoint is of phase {checkpoint.phase!r}, which has no adapters yet. "
             f"Use that of phase {checkpoint.config.phases[-1].name!r}."
         )
-    model = build_model(checkpoint.config, trains, checkpoint.card)
+    model = build_model(checkpoint.config, "adapters", checkpoint.card)
     checkpoint.load_into(model)
     return InferenceModel(model)
 

@@ -14,21 +14,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from avtar_ros.model_card import DepthRange, ModelCard
-from avtar_ros.tasks import DEPTH, SEGMENTATION
+from avtar_ros.tasks import DEPTH
 from training.affinity import AffinityProbe
+from training.build import build_model, check_buildable, new_card, parameter_table
 from training.checkpoint import Checkpoint, load_checkpoint, model_tensors, optimiser_tensors, save_checkpoint
 from training.config import PhaseConfig, RunConfig
 from training.data.augment import augmented, downscaled
 from training.data.batch import Batch
-from training.data.config import RoomsConfig
 from training.data.dataset import Dataset
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
 from training.evaluate import evaluate, torch_infer
-from training.models.backbone import Backbone, load_backbone
 from training.models.inference import InferenceModel
-from training.models.multitask import MultitaskModel
 from training.task_heads import TASK_HEADS
 
 
@@ -37,70 +34,19 @@ def fit(config: RunConfig, folder: Path) -> Path:
 
     Every phase has a folder of its own with `last.safetensors` and `log.jsonl`, one line an evaluation.
     """
-    check_buildable(config)
+    before = load_checkpoint(config.start_from) if config.start_from else None
+    check_buildable(config, before)
     training, validation = open_dataset(config.data, "train"), open_dataset(config.data, "validation")
     for phase in config.phases:
         if phase.batch_size > len(training):
             raise TrainingError(
                 f"`batch_size` of phase {phase.name} is {phase.batch_size}, but `data` has {len(training)} images."
             )
-    before: Checkpoint | None = None
     for phase in config.phases:
         run = PhaseRun(config, phase, folder / phase.name, before)
         run.go(training, validation)
         before = load_checkpoint(run.path)
     return run.path
-
-
-def check_buildable(config: RunConfig) -> None:
-    """Raises TrainingError for what only the network can tell, before hours go into rooms and phases."""
-    model = build_model(config, "adapters", new_card(config))
-    stride = model.backbone.stages[0].stride
-    for phase in config.phases:
-        width, height = config.data.width // phase.downscale, config.data.height // phase.downscale
-        where = f"data: images of {width}x{height}, as in phase {phase.name!r},"
-        if width % stride or height % stride:
-            raise TrainingError(f"{where} do not fit the backbone: sides must be multiples of {stride} pixels.")
-        try:
-            with torch.no_grad():
-                model(torch.zeros(1, height, width, 3, dtype=torch.uint8))
-        except RuntimeError as error:
-            raise TrainingError(f"{where} are too small for the backbone: {error}") from error
-
-
-def new_card(config: RunConfig) -> ModelCard:
-    """What is known of a model before it is trained."""
-    depth = DepthRange(config.depth.min_m, config.depth.max_m, config.depth.focal_px)
-    return ModelCard(
-        name=config.name,
-        tasks=config.tasks,
-        width=config.data.width,
-        height=config.data.height,
-        classes=config.data.classes if SEGMENTATION.name in config.tasks else (),
-        depth=depth if DEPTH.name in config.tasks else None,
-        training_data=config.data.description,
-        licence=config.licence or ("Apache-2.0" if isinstance(config.data, RoomsConfig) else ""),
-    )
-
-
-def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpoint | None = None) -> MultitaskModel:
-    """The network of a phase that trains the backbone (no adapters) or the adapters (backbone frozen).
-
-    It starts from what the phase `before` made; adapter layers then start from the layers that they replace.
-    """
-    hf_model = load_backbone(config.model.backbone)
-    model = MultitaskModel(Backbone(hf_model, [0] * len(config.model.replace)), config.model, card)
-    adapted_before = before is not None and config.phase(before.phase).trains == "adapters"
-    if before is not None and not adapted_before:
-        before.load_into(model)
-    if trains == "adapters":
-        decoder, heads = model.decoder, model.heads
-        model = MultitaskModel(Backbone(hf_model, config.model.replace), config.model, card)
-        model.decoder, model.heads = decoder, heads
-        if before is not None and adapted_before:
-            before.load_into(model)
-        model.backbone.freeze()
-    return model
 
 
 class PhaseRun:
@@ -111,7 +57,7 @@ class PhaseRun:
         self.config, self.phase, self.folder = config, phase, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "last.safetensors"
-        self.card = new_card(config)
+        self.card = new_card(config, before)
         self.model = build_model(config, phase.trains, self.card, before)
         self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
         trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
@@ -136,7 +82,7 @@ class PhaseRun:
     def go(self, training: Dataset, validation: Dataset) -> None:
         """Train to the phase's last step, evaluating and saving on the way."""
         phase = self.phase
-        print(f"phase {phase.name}: {_parameter_table(self.model)}")
+        print(f"phase {phase.name}\n{parameter_table(self.model)}")
         began = time.monotonic()
         with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name) as progress:
             for batch in self._batches(training):
@@ -243,9 +189,3 @@ def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def _parameter_table(model: nn.Module) -> str:
-    total = sum(p.numel() for p in model.parameters())
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return f"{total / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained ({100 * trained / total:.0f} %)"

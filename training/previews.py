@@ -13,12 +13,12 @@ from tqdm import tqdm
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import legend, side_by_side
 from avtar_ros.tasks import SEGMENTATION, TASKS, Maps
+from training.build import new_card
 from training.config import RunConfig
 from training.data.augment import augmented
 from training.data.config import Split
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
-from training.fit import new_card
 
 
 def write_data_previews(config: RunConfig, folder: Path, count: int, split: Split, augment: bool) -> None:

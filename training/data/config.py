@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
+from typing_extensions import Self
 
 from avtar_ros.model_card import SemanticClass
 from training.data import classes
@@ -28,6 +29,11 @@ class Sized(Section):
 
     width: Positive = 256
     height: Positive = 192
+
+    @property
+    def single(self) -> tuple[Self, ...]:
+        """The data sets that it is made of: itself."""
+        return (self,)
 
 
 class RoomsConfig(Sized):
@@ -197,6 +203,10 @@ class MixedConfig(Section):
 
     dataset: Literal["mixed"]
     parts: tuple[PartConfig, ...]
+
+    @property
+    def single(self) -> tuple[SingleConfig, ...]:
+        return tuple(part.data for part in self.parts)
 
     @property
     def width(self) -> int:

@@ -1,0 +1,83 @@
+"""From a config to the network that it describes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from avtar_ros.model_card import DepthRange, ModelCard
+from avtar_ros.tasks import DEPTH, SEGMENTATION
+from training.checkpoint import Checkpoint
+from training.config import RunConfig
+from training.data.config import RoomsConfig
+from training.errors import TrainingError
+from training.models.backbone import Backbone, load_backbone
+from training.models.multitask import MultitaskModel
+
+
+def check_buildable(config: RunConfig, before: Checkpoint | None = None) -> None:
+    """Raises TrainingError for what only the network can tell, before hours go into rooms and phases."""
+    if before is not None:
+        build_model(config, config.phases[0].trains, new_card(config), before)
+    model = build_model(config, "adapters", new_card(config))
+    stride = model.backbone.stages[0].stride
+    for phase in config.phases:
+        width, height = config.data.width // phase.downscale, config.data.height // phase.downscale
+        where = f"data: images of {width}x{height}, as in phase {phase.name!r},"
+        if width % stride or height % stride:
+            raise TrainingError(f"{where} do not fit the backbone: sides must be multiples of {stride} pixels.")
+        try:
+            with torch.no_grad():
+                model(torch.zeros(1, height, width, 3, dtype=torch.uint8))
+        except RuntimeError as error:
+            raise TrainingError(f"{where} are too small for the backbone: {error}") from error
+
+
+def new_card(config: RunConfig, before: Checkpoint | None = None) -> ModelCard:
+    """What is known of a model before it is trained, from where the checkpoint `before` left it."""
+    depth = DepthRange(config.depth.min_m, config.depth.max_m, config.depth.focal_px)
+    data = config.data.description
+    if before is not None:
+        data = before.card.training_data if before.config == config else f"{before.card.training_data}; then {data}"
+    return ModelCard(
+        name=config.name,
+        tasks=config.tasks,
+        width=config.data.width,
+        height=config.data.height,
+        classes=config.data.classes if SEGMENTATION.name in config.tasks else (),
+        depth=depth if DEPTH.name in config.tasks else None,
+        training_data=data,
+        licence=config.licence or ("Apache-2.0" if isinstance(config.data, RoomsConfig) else ""),
+    )
+
+
+def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpoint | None = None) -> MultitaskModel:
+    """The network of a phase that trains the backbone (no adapters) or the adapters (backbone frozen).
+
+    It starts from what the phase `before` made; adapter layers then start from the layers that they replace.
+    """
+    hf_model = load_backbone(config.model.backbone)
+    model = MultitaskModel(Backbone(hf_model, [0] * len(config.model.replace)), config.model, card)
+    adapted_before = before is not None and before.trains == "adapters"
+    if before is not None and not adapted_before:
+        before.load_into(model)
+    if trains == "adapters":
+        decoder, heads = model.decoder, model.heads
+        model = MultitaskModel(Backbone(hf_model, config.model.replace), config.model, card)
+        model.decoder, model.heads = decoder, heads
+        if before is not None and adapted_before:
+            before.load_into(model)
+        model.backbone.freeze()
+    return model
+
+
+def parameter_table(model: MultitaskModel) -> str:
+    """How many parameters each part of the network has, and how many of them are trained."""
+    parts: list[tuple[str, nn.Module]] = [*model.named_children(), ("all", model)]
+    rows = [f"{'':16}{'parameters':>12}{'trained':>12}{'share':>8}"]
+    for name, part in parts:
+        total = sum(p.numel() for p in part.parameters())
+        trained = sum(p.numel() for p in part.parameters() if p.requires_grad)
+        if total:
+            rows.append(f"{name.replace('_', ' '):16}{total:12,}{trained:12,}{trained / total:8.1%}")
+    return "\n".join(rows)
