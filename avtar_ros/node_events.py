@@ -22,12 +22,10 @@ __all__ = ["HAS_MATCHED", "PublisherEventCallbacks", "passing_group", "publisher
 
 HAS_MATCHED = "matched" in inspect.signature(PublisherEventCallbacks).parameters
 """Whether this rclpy tells when a subscriber comes or goes; Humble's does not."""
-FITTING = {
-    "RELIABILITY": ("best_effort", "reliable"),
-    "DURABILITY": ("volatile", "transient_local"),
-}
-"""By policy: what a subscriber can ask for that every publisher fits, and what a publisher can offer that fits every
-subscriber."""
+ASKS_LEAST = {"RELIABILITY": "best_effort", "DURABILITY": "volatile"}
+"""By policy that can be overridden: what a subscriber asks for that every publisher fits."""
+OFFERS_MOST = {"RELIABILITY": "reliable", "DURABILITY": "transient_local"}
+"""What a publisher offers that fits every subscriber."""
 
 
 def passing_group() -> CallbackGroup:
@@ -41,12 +39,13 @@ def subscription_events(logger: Any, topic: str, parameters: dict[str, str]) -> 
 
     def on_incompatible(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        asked, _ = FITTING.get(policy, ("that of the publisher", ""))
-        parameter = parameters.get(policy, f"qos_overrides.{topic}.subscription.{policy.lower()}")
+        mend = "Change the publisher."
+        if policy in ASKS_LEAST:
+            parameter = parameters.get(policy, f"qos_overrides.{topic}.subscription.{policy.lower()}")
+            mend = f"Start the node with the parameter {parameter} at {ASKS_LEAST[policy]}, or change the publisher."
         logger.warning(
             f"{topic}: a publisher there offers less than this node asks for in QoS policy {policy.lower()}, so "
-            f"nothing is received from it. Start the node with the parameter {parameter} at {asked}, or change the "
-            "publisher."
+            f"nothing is received from it. {mend}"
         )
 
     return SubscriptionEventCallbacks(incompatible_qos=on_incompatible)
@@ -57,11 +56,13 @@ def publisher_events(logger: Any, topic: str, on_matched: Callable[[], None]) ->
 
     def on_incompatible(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        asked, offered = FITTING.get(policy, ("that of this node", "what it asks for"))
+        mend = "Change the subscriber."
+        if policy in OFFERS_MOST:
+            override = f"qos_overrides.{topic}.publisher.{policy.lower()}"
+            mend = f"Let it ask for {ASKS_LEAST[policy]}, or start the node with {override} at {OFFERS_MOST[policy]}."
         logger.warning(
             f"{topic}: a subscriber there asks for more than this node offers in QoS policy {policy.lower()}, so "
-            f"nothing is sent to it. Let it ask for {asked}, or start the node with the parameter "
-            f"qos_overrides.{topic}.publisher.{policy.lower()} at {offered}."
+            f"nothing is sent to it. {mend}"
         )
 
     matched = {"matched": lambda _: on_matched()} if HAS_MATCHED else {}

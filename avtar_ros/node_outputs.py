@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
@@ -38,6 +38,7 @@ COMPRESSIBLE = ("rgb8", "mono8", "16UC1")
 MAP_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 """Reliable, so that recorders and RViz get every map; who subscribes with best effort gets that. More than the last
 few for a slow subscriber would only be older, and fill the shared-memory segment: nobody holds the node up."""
+OVERRIDABLE = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY]
 LATCHED_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
@@ -133,7 +134,7 @@ class Topic(Generic[S]):
     def __init__(
         self, node: LifecycleNode, camera: str, output: Output[S], qos: QoSProfile, events: Events
     ) -> None:
-        options = QoSOverridingOptions.with_default_policies()
+        options = QoSOverridingOptions(OVERRIDABLE)
         self._fill = output.fill
         self._message = output.kind()
         topic = f"{camera}/{output.topic}"

@@ -9,6 +9,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
@@ -64,6 +66,14 @@ def counts(client: Client, camera: str = "camera") -> dict[str, int]:
 def settled(seen: dict[str, int]) -> bool:
     """Whether what became of each frame received is known."""
     return seen["received"] == sum(count for what, count in seen.items() if what != "received")
+
+
+def set_parameters(client: Client, **values: object) -> list[str]:
+    """Set the node's parameters; returns why those that were refused were."""
+    parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+    request = SetParameters.Request(parameters=parameters)
+    results = client.call(SetParameters, f"{NODE}/set_parameters", request).results
+    return [result.reason for result in results if not result.successful]
 
 
 def connect(

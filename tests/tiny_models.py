@@ -56,12 +56,13 @@ def write_tiny_model(
     tasks: Sequence[str] = ("segmentation", "depth", "normals", "edges"),
     width: int = 64,
     height: int = 48,
+    batch: int | str = "batch",
     **card_changes: Any,
 ) -> ModelCard:
     """Write an ONNX model with its card to `path`.
 
     Per pixel, with grey = mean(r, g, b) in [0, 1]: class = floor(2.999 grey), depth = 0.5 + 9.5 grey metres,
-    normal ~ (r - 0.5, g - 0.5, b - 2), edge = 2 |grey - 0.5|.
+    normal ~ (r - 0.5, g - 0.5, b - 2), edge = 2 |grey - 0.5|. `batch`: images it takes at once, a name for any number.
     """
     card = ModelCard(
         name="tiny",
@@ -72,13 +73,13 @@ def write_tiny_model(
         depth=DEPTH if "depth" in tasks else None,
         licence="Apache-2.0",
     ).replace(**card_changes)
-    model = tiny_model(card)
+    model = tiny_model(card, batch)
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     onnx.save(model, str(path))
     return card
 
 
-def tiny_model(card: ModelCard) -> onnx.ModelProto:
+def tiny_model(card: ModelCard, batch: int | str = "batch") -> onnx.ModelProto:
     """The model of `write_tiny_model`, without a card in it."""
     nodes = [
         ("Cast", ["image"], "float"),
@@ -91,8 +92,8 @@ def tiny_model(card: ModelCard) -> onnx.ModelProto:
     graph = helper.make_graph(
         [helper.make_node(kind, names, [out], **attributes.get(out, {})) for kind, names, out in nodes],
         "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", card.height, card.width, 3])],
-        [_output(task, card) for task in card.task_records],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, [batch, card.height, card.width, 3])],
+        [_output(task, card, batch) for task in card.task_records],
         [
             numpy_helper.from_array(np.asarray(value), name)
             for name, value in _CONSTANTS.items()
@@ -104,6 +105,6 @@ def tiny_model(card: ModelCard) -> onnx.ModelProto:
     return model
 
 
-def _output(task: Task, card: ModelCard) -> onnx.ValueInfoProto:
+def _output(task: Task, card: ModelCard, batch: int | str) -> onnx.ValueInfoProto:
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(task.dtype))
-    return helper.make_tensor_value_info(task.name, kind, ["batch", *task.shape(card.height, card.width)])
+    return helper.make_tensor_value_info(task.name, kind, [batch, *task.shape(card.height, card.width)])

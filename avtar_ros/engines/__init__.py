@@ -47,7 +47,7 @@ class Engine(AbstractContextManager["Engine"]):
     description: str
     """What it runs on, in words, for people."""
     largest_batch: int | None = None
-    """How many images it computes at once, more being computed in turns; None for any number."""
+    """How many images it computes at once; None for any number. Given more, it takes turns or refuses."""
 
     @abstractmethod
     def infer(self, images: NDArray[np.uint8]) -> Maps:

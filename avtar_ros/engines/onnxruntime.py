@@ -41,6 +41,8 @@ class OnnxRuntimeEngine(Engine):
             ) from error
         self.card = card_from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
         self._check_contract(path)
+        batch = self._session.get_inputs()[0].shape[0]
+        self.largest_batch = batch if isinstance(batch, int) else None
         self.description = f"ONNX Runtime {onnxruntime.__version__}, {', '.join(self._session.get_providers())}"
         blank = np.zeros((1, self.card.height, self.card.width, 3), np.uint8)
         check_maps(self.infer(blank), 1, self.card, path)

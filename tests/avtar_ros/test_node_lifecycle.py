@@ -12,14 +12,14 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.multitask_node import MultitaskNode
 from avtar_ros.multitask_parameters import NodeParameters
-from tests.node_client import NODE, StartNode, connect, image, picture
+from tests.node_client import NODE, StartNode, connect, image, picture, set_parameters
 from tests.ros_processes import BEST_EFFORT, RELIABLE, Client, ros_arguments
 from tests.tiny_models import tiny_model as graph
 from tests.tiny_models import write_tiny_model
@@ -93,13 +93,6 @@ class Lifecycle:
     def state(self) -> int:
         return self.client.call(GetState, f"{NODE}/get_state", GetState.Request()).current_state.id
 
-    def set(self, **values: object) -> list[str]:
-        """Set parameters; returns why those that were refused were."""
-        parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-        request = SetParameters.Request(parameters=parameters)
-        results = self.client.call(SetParameters, f"{NODE}/set_parameters", request).results
-        return [result.reason for result in results if not result.successful]
-
 
 class TestLifecycle:
     def test_it_goes_through_its_states_again_and_again(self, client: Client, start: StartNode) -> None:
@@ -129,7 +122,7 @@ class TestLifecycle:
         assert not life.go(Transition.TRANSITION_CONFIGURE)
         assert life.state == State.PRIMARY_STATE_UNCONFIGURED
         assert "absent.onnx: no such model file" in process.output
-        assert life.set(model=str(tiny_model)) == []
+        assert set_parameters(client, model=str(tiny_model)) == []
         assert life.go(Transition.TRANSITION_CONFIGURE)
         assert life.go(Transition.TRANSITION_ACTIVATE)
         assert life.state == State.PRIMARY_STATE_ACTIVE
@@ -169,10 +162,9 @@ class TestParameters:
 
     def test_a_value_that_cannot_be_is_refused_with_the_reason(self, client: Client, start: StartNode) -> None:
         start(autostart=False)
-        life = Lifecycle(client)
-        assert life.set(transport="pigeon") == ["must be one of: auto, raw, compressed"]
-        assert "out of range" in life.set(overlay_opacity=2.0)[0]
-        assert life.set(transport="raw", overlay_opacity=0.0) == []
+        assert set_parameters(client, transport="pigeon") == ["must be one of: auto, raw, compressed"]
+        assert "out of range" in set_parameters(client, overlay_opacity=2.0)[0]
+        assert set_parameters(client, transport="raw", overlay_opacity=0.0) == []
 
     def test_quality_of_service_can_be_overridden(self, client: Client, start: StartNode) -> None:
         name = "qos_overrides./camera/edges/image.publisher.reliability"
