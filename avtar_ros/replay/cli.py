@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": Command("compare_command", "compare runs over the same bag, with confidence intervals"),
     "fleet": Command("fleet_command", "replay many bags on many workers, and judge all of them together"),
     "info": Command("info_command", "show a bag's cameras, and the command to run"),
+    "mine": Command("mine_command", "write the frames worth learning from to a small bag"),
 }
 
 

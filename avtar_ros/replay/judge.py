@@ -19,6 +19,7 @@ from avtar_ros.replay.frame_table import FrameTable
 from avtar_ros.replay.image_quality import ImageQualityMeter
 from avtar_ros.replay.meters import BANDS_M, Meter, TruthMeter, View, in_band, truth_meters, with_normals_of_depth
 from avtar_ros.replay.stability import StabilityMeter, StaticPixels
+from avtar_ros.replay.sureness import UnsureEdgesMeter
 from avtar_ros.replay.tally import Blocks, Tally
 from avtar_ros.replay.unlikeness import Look, look, unlikeness
 from avtar_ros.tasks import DEPTH, TASKS, Maps, TaskMap
@@ -192,7 +193,7 @@ class Judge:
 def _meters_without_truth(tasks: Sequence[str]) -> list[Meter]:
     static = StaticPixels()
     stability: list[Meter] = [StabilityMeter(task, static) for task in tasks]
-    return [*stability, DepthNormalsMeter(), EdgesBoundariesMeter(), ImageQualityMeter()]
+    return [*stability, DepthNormalsMeter(), EdgesBoundariesMeter(), UnsureEdgesMeter(), ImageQualityMeter()]
 
 
 def _band_name(low_m: float, high_m: float) -> str:
