@@ -1,6 +1,9 @@
 """The node's life: how it starts and ends, its states, its parameters."""
 
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +23,7 @@ from avtar_ros.errors import AvtarError
 from avtar_ros.multitask_node import MultitaskNode
 from avtar_ros.multitask_parameters import NodeParameters
 from tests.node_client import NODE, StartNode, connect, image, picture, set_parameters
-from tests.ros_processes import BEST_EFFORT, RELIABLE, Client, ros_arguments
+from tests.ros_processes import BEST_EFFORT, RELIABLE, REPOSITORY, Client, ros_arguments
 from tests.tiny_models import tiny_model as graph
 from tests.tiny_models import write_tiny_model
 
@@ -138,6 +141,21 @@ class TestLifecycle:
         assert life.state == State.PRIMARY_STATE_FINALIZED
         assert process.stop() == 0
         assert "Traceback" not in process.output
+
+
+@pytest.mark.slow
+def test_two_hundred_lives_leave_no_memory_threads_or_files_behind(tiny_model: Path) -> None:
+    settings = [*ros_arguments({"model": tiny_model, "threads": 1}), "--log-level", "warn"]
+    command = [sys.executable, "-m", "tests.lifecycle_cycles", "200", *settings]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    lives = json.loads(run.stdout)
+    assert len(lives) == 200
+    after_some, in_the_end = lives[50], lives[-1]
+    assert in_the_end["threads"] == after_some["threads"]
+    assert in_the_end["files"] == after_some["files"]
+    a_life = (in_the_end["memory"] - after_some["memory"]) / 149
+    assert a_life < 20_000  # bytes: what the middleware keeps; one map of the smallest size is 3 kB, an engine 1 MB
 
 
 class TestParameters:
