@@ -35,7 +35,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        *(entry for folder in ("launch", "config", "rviz", "models") for entry in shared(folder)),
+        *(entry for folder in ("launch", "config", "foxglove", "models", "rviz", "sros") for entry in shared(folder)),
     ],
     zip_safe=True,
     # For pip only. colcon installs no requirements and the commands it writes look up their entry point with

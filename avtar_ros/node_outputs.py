@@ -82,13 +82,14 @@ def _task_outputs(task: Task, depth_encoding: str) -> list[Output[FrameMaps]]:
     """The map of a task, and its colours."""
     millimetres = task is DEPTH and depth_encoding == "16UC1"
     encoding, unit = ("16UC1", "mm, 0 = unknown") if millimetres else (task.encoding, task.unit)
+    title = task.title.lower()
 
     def pixels(maps: FrameMaps) -> NDArray[Any]:
         return to_millimetres(maps.map(task.name)) if millimetres else maps.map(task.name)
 
     return [
-        *_image_outputs(f"{task.name}/image", encoding, unit, pixels),
-        *_image_outputs(f"{task.name}/color", "rgb8", "in colour", lambda maps: maps.colors(task.name)),
+        *_image_outputs(f"{task.name}/image", encoding, f"{title}, {unit}", pixels),
+        *_image_outputs(f"{task.name}/color", "rgb8", f"{title} in colour", lambda maps: maps.colors(task.name)),
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from catkin_pkg.package import Package, parse_package
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ("launch", "config", "rviz", "models")
+SHARED = ("launch", "config", "foxglove", "models", "rviz", "sros")
 PACKAGES = ("avtar_ros", "engine_build", "training")
 COMMANDS = [entry for entry in distribution("avtar_ros").entry_points if entry.group == "console_scripts"]
 
@@ -96,7 +96,9 @@ def test_what_running_needs_is_in_the_shared_folders(source: Path) -> None:
         "launch/replay.launch.py",
         "config/avtar.yaml",
         "config/fastdds_shm.xml",
+        "foxglove/avtar.json",
         "rviz/avtar.rviz",
+        "sros/avtar.policy.xml",
         "models/avtar-demo.onnx",
         "models/demo.mcap",
     }

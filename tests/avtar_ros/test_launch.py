@@ -1,4 +1,4 @@
-"""Launch files, parameters file, transport profile and RViz layout: what they name exists."""
+"""Launch files, parameters file and transport profile: what they name exists."""
 
 import ast
 import importlib.util
@@ -13,7 +13,6 @@ import yaml
 
 from avtar_ros.camera_source import SourceParameters
 from avtar_ros.multitask_parameters import NodeParameters
-from avtar_ros.tasks import TASKS
 from tests.ros_processes import REPOSITORY, Client, RosProcess
 
 LAUNCH_FILES = sorted((REPOSITORY / "launch").glob("*.launch.py"))
@@ -199,11 +198,3 @@ def test_the_profile_has_room_for_the_maps_of_a_frame_in_shared_memory() -> None
     largest_map = 640 * 480 * 3 * 4
     assert int(sizes["maxMessageSize"] or 0) > largest_map
     assert int(sizes["segment_size"] or 0) > 4 * largest_map
-
-
-def test_rviz_shows_topics_that_are_published() -> None:
-    layout = yaml.safe_load((REPOSITORY / "rviz" / "avtar.rviz").read_text())
-    topics = {display["Topic"]["Value"] for display in layout["Visualization Manager"]["Displays"]}
-    published = {f"/camera/{task}/image" for task in TASKS} | {"/camera/overlay", "/camera/image_raw"}
-    assert topics <= published
-    assert {"/camera/overlay", "/camera/depth/image", "/camera/segmentation/image"} <= topics
