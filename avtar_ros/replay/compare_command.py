@@ -1,22 +1,26 @@
-"""avtar-replay compare A B ...: which of several runs over the same bag is better."""
+"""avtar-replay compare A B ...: which of several runs over the same bag, or of several models, is better."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from avtar_ros.engines import EngineOptions, open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.replay.comparison import Comparison, compare_sums, most_differing, verdicts
 from avtar_ros.replay.conditions import Condition
 from avtar_ros.replay.files import write_text
 from avtar_ros.replay.frame_table import FrameTable
 from avtar_ros.replay.judge import Judge
+from avtar_ros.replay.replay_command import add_run_arguments, options_of, replay_bag
 from avtar_ros.replay.saved_sums import SavedSums, load_sums
 
 DESCRIPTION = (
     "Compare runs of avtar-replay over the same frames: each further one with the first, the baseline.\n"
+    "A model file stands for its run over --bag, which is done first, into a folder of --out.\n"
     "Differences come with 95 % confidence intervals. Exit code 3 where a condition of --fail-if holds."
 )
 FAILED = 3
@@ -44,22 +48,29 @@ class SavedRun:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("baseline", type=Path, help="folder of the run to compare with")
-    parser.add_argument("candidates", type=Path, nargs="+", metavar="candidate", help="folders of other runs")
+    parser.add_argument("baseline", type=Path, help="folder of the run to compare with, or a model file")
+    parser.add_argument(
+        "candidates", type=Path, nargs="+", metavar="candidate", help="folders of other runs, or model files"
+    )
     parser.add_argument(
         "--fail-if", action="append", default=[], metavar="CONDITION",
         help="such as 'depth.rmse_m > 1.05x', 1.05 times the baseline's; repeat for more",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there as well")
+    models = parser.add_argument_group("where models are given")
+    models.add_argument("--bag", type=Path, help="the bag to run them on")
+    models.add_argument("--out", type=Path, default=Path("compare"), help="folder for the runs (default: %(default)s)")
+    add_run_arguments(models)
 
 
 def run(options: argparse.Namespace, command: str) -> int:
     """Print the comparisons; returns the exit code. Raises AvtarError."""
     conditions = [Condition.parse(text) for text in options.fail_if]
-    baseline = SavedRun.load(options.baseline)
+    folders = [_folder_of(path, number, options, command) for number, path in enumerate(_operands(options), 1)]
+    baseline = SavedRun.load(folders[0])
     failed = False
     everything = {}
-    for folder in options.candidates:
+    for folder in folders[1:]:
         candidate = SavedRun.load(folder)
         comparisons = compare_runs(baseline, candidate)
         print("\n".join(_lines(baseline, candidate, comparisons)))
@@ -71,6 +82,29 @@ def run(options: argparse.Namespace, command: str) -> int:
     if options.json:
         write_text(options.json, json.dumps(everything, indent=1) + "\n")
     return FAILED if failed else 0
+
+
+def _operands(options: argparse.Namespace) -> list[Path]:
+    """What to compare; raises AvtarError where there are models, but no bag to run them on."""
+    operands: list[Path] = [options.baseline, *options.candidates]
+    models = [path for path in operands if path.is_file()]
+    if models and options.bag is None:
+        raise AvtarError(f"{models[0]}: a model has to be run first. Say on what: --bag BAG.")
+    return operands
+
+
+def _folder_of(path: Path, number: int, options: argparse.Namespace, command: str) -> Path:
+    """The folder of a run: `path` itself, or that of the model there, which is run now."""
+    if not path.is_file():
+        return path
+    out: Path = options.out / f"{number}-{path.stem}"
+    with open_engine(path, EngineOptions(threads=options.threads)) as engine:
+        replayed = replay_bag(options_of(options, options.bag, out, path), engine, command)
+    if replayed.interrupted:
+        raise KeyboardInterrupt
+    for note in replayed.run.notes:
+        print(f"avtar-replay: {note}", file=sys.stderr)
+    return out
 
 
 def compare_runs(baseline: SavedRun, candidate: SavedRun) -> list[Comparison]:

@@ -17,6 +17,7 @@ from avtar_ros.engines import Engine, EngineOptions, open_engine
 from avtar_ros.perception import MapSize, Perception
 from avtar_ros.replay.bag_reader import Bag, BagError, open_bag
 from avtar_ros.replay.files import make_folder
+from avtar_ros.replay.frame_files import FORMATS, FrameFiles
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.parts import PartedOutput
 from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
@@ -46,6 +47,7 @@ class ReplayOptions:
     tasks: tuple[str, ...] | None = None
     map_size: MapSize = "camera"
     passthrough: bool = False
+    per_frame: str | None = None
     threads: int = 0
     max_depth_m: float | None = None
 
@@ -57,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """The arguments that say how to replay, whatever bag and model."""
     parser.add_argument(
         "--topic", action="append", default=[], help="camera topic (default: the colour camera found); repeat for more"
@@ -74,6 +76,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--passthrough", action="store_true", help="copy images, CameraInfo and ground truth into the output as well"
     )
+    parser.add_argument("--per-frame", choices=FORMATS, help="write each frame's maps to OUT/frames as well")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: one a core)")
     parser.add_argument(
         "--max-depth", type=_positive(float), metavar="M", help="judge depth only where it is truly below M metres"
@@ -91,6 +94,7 @@ def options_of(options: argparse.Namespace, bag: Path, out: Path, model: Path) -
         tasks=options.tasks,
         map_size=options.map_size,
         passthrough=options.passthrough,
+        per_frame=options.per_frame,
         threads=options.threads,
         max_depth_m=options.max_depth,
     )
@@ -223,9 +227,12 @@ def _run(
     start_ns, stop_ns = selection.window_ns(bag)
     share = (stop_ns - start_ns) / (bag.end_ns + 1 - bag.start_ns)
     total = sum(-(-round(bag.topics[camera.topic].count * share) // selection.every) for camera in cameras)
+    files = FrameFiles(options.out / "frames", options.per_frame) if options.per_frame else None
     with tqdm(total=total, unit="frame", disable=None) as bar:
         try:
-            for _ in replay(_frames(cameras, selection), perception, output, judge):
+            for perceived in replay(_frames(cameras, selection), perception, output, judge):
+                if files is not None:
+                    files.write(perceived)
                 bar.update()
         except KeyboardInterrupt:
             return True

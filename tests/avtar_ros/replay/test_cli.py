@@ -174,6 +174,29 @@ def test_cameras_whose_maps_would_mix_are_refused(tmp_path: Path, model: Path, c
     assert "/camera/segmentation/image" in fails(capsys, tmp_path / "x.mcap", "--model", model, *arguments)
 
 
+def test_maps_are_written_as_a_file_a_frame_too(tmp_path: Path, model: Path) -> None:
+    bag = write_truth_bag(tmp_path / "rooms.mcap", frames=3)
+    assert run(bag, model, tmp_path / "npz", "--per-frame", "npz") == 0
+    assert run(bag, model, tmp_path / "png", "--per-frame", "png", "--every", "2") == 0
+    names = sorted(path.name for path in (tmp_path / "npz/frames/camera").iterdir())
+    assert names == [f"{stamp}.npz" for stamp in stamps(3)]
+    with open_bag(tmp_path / "npz/output.mcap") as output:
+        for task, record in TASKS.items():
+            for m in output.messages([map_topic(CAMERA_TOPIC, task)]):
+                with np.load(tmp_path / f"npz/frames/camera/{m.log_ns}.npz") as stored:
+                    assert stored["stamp_ns"] == m.log_ns
+                    assert stored["focal_px"] == 60
+                    assert stored[task].dtype == record.dtype
+                    assert stored[task].tobytes() == m.message.data.tobytes()
+    for task in TASKS:
+        assert len(list((tmp_path / "png/frames/camera" / task).iterdir())) == 2
+    with np.load(tmp_path / f"npz/frames/camera/{START_NS}.npz") as stored:
+        depth = cv2.imread(str(tmp_path / f"png/frames/camera/depth/{START_NS}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_allclose(depth / 1000, stored["depth"], atol=0.00051)
+        ids = cv2.imread(str(tmp_path / f"png/frames/camera/segmentation/{START_NS}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(ids, stored["segmentation"])
+
+
 def test_a_second_run_replaces_the_first_and_leaves_nothing_else(tmp_path: Path, model: Path) -> None:
     bag = write_truth_bag(tmp_path / "rooms.mcap")
     for _ in range(2):

@@ -119,3 +119,15 @@ def test_runs_over_other_frames_and_folders_without_a_run_are_refused(runs: Path
     assert "not over the same frames (12 and 6)" in capsys.readouterr().err
     assert main(["compare", str(runs / "good"), str(tmp_path)]) == 1
     assert "no finished run" in capsys.readouterr().err
+
+
+def test_model_files_are_run_first_and_then_compared_with_runs_too(runs: Path, tmp_path: Path, capsys) -> None:
+    models = [str(runs / f"{name}.onnx") for name in ("good", "bad")]
+    arguments = ["--bag", str(runs / "x.mcap"), "--out", str(tmp_path), "--threads", "1"]
+    assert main(["compare", *models, str(runs / "same"), *arguments, "--json", str(tmp_path / "all.json")]) == 0
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert found[str(tmp_path / "2-bad")]["depth.rmse_m"]["verdict"] == "worse"
+    assert found[str(runs / "same")]["depth.rmse_m"]["difference"] == pytest.approx(0, abs=1e-6)
+    assert (tmp_path / "1-good/report.html").exists()
+    assert main(["compare", *models]) == 1
+    assert "--bag BAG" in capsys.readouterr().err
