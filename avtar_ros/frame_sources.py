@@ -131,6 +131,8 @@ class BagSource(FrameSource):
         self._bag = open_bag(path)
         try:
             self._topics = [find_camera(self._bag, topic or None) for topic in topics]
+            if len(set(self._topics)) < len(topics):
+                raise SourceError(f"{path}: topics {self._topics}: each can be of one camera only. Name others.")
             self.models = [self._model(find_camera_info(self._bag, topic)) for topic in self._topics]
         except AvtarError:
             self._bag.close()

@@ -104,6 +104,12 @@ def test_several_cameras_of_a_bag_come_in_the_order_recorded(tmp_path: Path) -> 
     assert [frame.stamp_ns for frame in frames[::2]] == tiny_bags.stamps(3)
 
 
+def test_a_topic_is_of_one_camera_only(tmp_path: Path) -> None:
+    path = tiny_bags.write_ros2_bag(tmp_path / "bag")
+    with pytest.raises(SourceError, match="each can be of one camera only"):
+        open_source(str(path), ["", "/camera/color/image_raw"])
+
+
 def test_only_bags_have_several_cameras(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), tiny_bags.image(0))
     with pytest.raises(SourceError, match="only bags have several cameras"):
