@@ -89,12 +89,48 @@ def open_bag(path: Path) -> Bag:
     try:
         return IndexedBag(path, files)
     except BagError as error:
-        parts = sorted(path.glob("*.mcap")) if path.is_dir() else files
-        if len(parts) != 1 or parts[0].suffix != ".mcap":
-            raise
-        from avtar_ros.replay.unfinished_mcap import UnfinishedMcap
+        return _open_damaged(path, error)
 
-        return UnfinishedMcap(parts[0], unreadable=error)
+
+def _open_damaged(path: Path, unreadable: BagError) -> Bag:
+    """A bag of which some files cannot be read by their index; raises `unreadable` where nothing can be had."""
+    from avtar_ros.replay.unfinished import SplitBag
+
+    files = [path] if path.is_file() else [f for suffix in SUFFIXES for f in sorted(path.glob(f"*{suffix}"))]
+    if len(files) == 1:
+        return _unfinished(files[0], unreadable)
+    parts, lost = [], []
+    for file in files:
+        part = _open_part(file)
+        if isinstance(part, Bag):
+            parts.append(part)
+        else:
+            lost.append(str(part))
+    if not parts:
+        raise unreadable
+    return SplitBag(path, parts, "\n".join(lost) or None)
+
+
+def _open_part(path: Path) -> Bag | BagError:
+    """A file by its index or without; the error where not one message can be had from it."""
+    try:
+        return IndexedBag(path, [path])
+    except BagError as error:
+        try:
+            return _unfinished(path, error)
+        except BagError as nothing:
+            return nothing
+
+
+def _unfinished(path: Path, unreadable: BagError) -> Bag:
+    """A file read without its index. Each kind's reader is imported when it is needed."""
+    from avtar_ros.replay.unfinished_mcap import UnfinishedMcap
+    from avtar_ros.replay.unfinished_ros1 import UnfinishedRos1
+    from avtar_ros.replay.unfinished_sqlite import UnfinishedSqlite
+
+    if path.suffix == ".mcap":
+        return UnfinishedMcap(path, unreadable)
+    return UnfinishedRos1(path, unreadable) if path.suffix == ".bag" else UnfinishedSqlite(path, unreadable)
 
 
 class IndexedBag(Bag):

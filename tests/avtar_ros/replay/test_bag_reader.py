@@ -148,7 +148,54 @@ def test_a_damaged_chunk_ends_the_reading_and_is_reported(tmp_path: Path) -> Non
     assert "damaged" in bag.broken
 
 
+def sqlite_noise(folder: Path) -> Path:
+    return next(write_ros2_bag(folder / "recording", frames=60).glob("*.db3"))
+
+
+def ros1_noise(folder: Path) -> Path:
+    return write_ros1_bag(folder / "recording.bag", frames=200)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("write", [sqlite_noise, ros1_noise])
+def test_other_files_cut_off_are_read_up_to_the_break(tmp_path: Path, write, share: float) -> None:
+    whole = write(tmp_path)
+    with open_bag(whole) as bag:
+        expected = [str(m) for m in bag.messages([COLOR])]
+    with open_bag(cut(whole, share)) as bag:
+        found = [str(m) for m in bag.messages([COLOR])]
+        assert bag.topics[COLOR].count == len(found)
+    assert 0.6 * share * len(expected) <= len(found) < len(expected)
+    assert found == expected[: len(found)]
+    assert f"{whole.name}: damaged" in bag.broken
+
+
 @pytest.mark.parametrize("write", [sqlite_file, ros1])
-def test_other_files_cut_off_are_refused_with_the_remedy(tmp_path: Path, write) -> None:
+def test_where_not_one_message_is_left_the_remedy_is_said(tmp_path: Path, write) -> None:
     with pytest.raises(BagError, match="reindex"):
-        open_bag(cut(write(tmp_path), 0.6))
+        open_bag(cut(write(tmp_path), 0.01))
+
+
+def test_of_a_recording_in_several_files_only_the_end_of_the_damaged_one_is_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    for part in range(3):
+        with BagWriter(folder / f"recording_{part}.mcap") as bag:
+            for i in range(20):
+                noise = np.random.default_rng(i).integers(0, 256, (200, 600), np.uint8)
+                bag.write_image("/noise", START_NS + 100 * part + i, "optical", noise, "mono8")
+    cut(folder / "recording_1.mcap", 0.6)
+    with open_bag(folder) as bag:
+        found = [m.log_ns - START_NS for m in bag.messages(["/noise"])]
+        assert bag.topics["/noise"].count == len(found)
+        assert [m.log_ns - START_NS for m in bag.messages(["/noise"], START_NS + 205, START_NS + 207)] == [205, 206]
+    assert [n for n in found if n < 100] == list(range(20))
+    assert [n for n in found if n >= 200] == list(range(200, 220))
+    middle = [n for n in found if 100 <= n < 200]
+    assert middle == list(range(100, 100 + len(middle)))
+    assert 0 < len(middle) < 20
+    assert "recording_1.mcap: damaged" in bag.broken
+    (folder / "recording_0.mcap").write_bytes(b"noise")
+    with open_bag(folder) as bag:
+        assert "recording_0.mcap: cannot be opened" in bag.broken
+        assert [m.log_ns - START_NS for m in bag.messages(["/noise"])] == [*middle, *range(200, 220)]
