@@ -15,8 +15,8 @@ from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.perception import Frame
 from avtar_ros.replay.bag_reader import Bag, BagError
 from avtar_ros.replay.ground_truth import decode_map
-from avtar_ros.replay.topics import find_camera, find_camera_info, find_truth
-from avtar_ros.tasks import Maps
+from avtar_ros.replay.topics import find_camera, find_camera_info, find_truth, is_registered
+from avtar_ros.tasks import DEPTH, Maps
 
 T = TypeVar("T")
 
@@ -65,6 +65,7 @@ class RecordedFrame:
 class RecordedCamera:
     """One camera of a bag with its ground truth.
 
+    `registered` says whether true depth is aligned to the camera's images; it is taken as if it were, anyway.
     `tolerance_ns` is how far apart the stamps of an image and its truth may be. `faults` has, for each topic
     with messages that could not be decoded, what was wrong with each. `keep_messages` makes frames bring theirs.
     """
@@ -76,6 +77,7 @@ class RecordedCamera:
     tolerance_ns: int
     info_topic: str | None = None
     keep_messages: bool = False
+    registered: bool = True
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -87,7 +89,9 @@ class RecordedCamera:
         model = next((CameraModel.of_message(info) for _, _, info in infos), None)
         interval_ns = (bag.end_ns - bag.start_ns) // max(1, bag.topics[camera].count)
         tolerance_ns = min(interval_ns // 2, MAX_TOLERANCE_NS)
-        return cls(bag, camera, find_truth(bag, tasks), model, tolerance_ns, info_topic)
+        truth = find_truth(bag, tasks)
+        registered = DEPTH.name not in truth or is_registered(bag, camera, truth[DEPTH.name])
+        return cls(bag, camera, truth, model, tolerance_ns, info_topic, registered=registered)
 
     def focal_px(self, width: int) -> float | None:
         """fx in pixels of an image `width` wide; None where the bag does not say."""

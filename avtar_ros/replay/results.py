@@ -16,6 +16,7 @@ from avtar_ros.replay.judge import Judge, ShownFrame
 from avtar_ros.replay.recorded_frames import RecordedCamera
 from avtar_ros.replay.report import Report, latency_figures
 from avtar_ros.replay.saved_sums import save_sums
+from avtar_ros.tasks import DEPTH
 
 UNLIKE_FRAMES = 5
 UNLIKE = 3.0
@@ -124,7 +125,11 @@ def describe_truth(cameras: Sequence[RecordedCamera], max_depth_m: float | None)
     known = [camera for camera in cameras if camera.truth_topics]
     if not known:
         return {}
-    topics = {f"{task}: {topic}" for camera in known for task, topic in camera.truth_topics.items()}
+    topics = {
+        f"{task}: {topic}" + (_registration(camera) if task == DEPTH.name else "")
+        for camera in known
+        for task, topic in camera.truth_topics.items()
+    }
     cap = "all distances" if max_depth_m is None else f"true depth up to {max_depth_m:g} m"
     tolerance_ns = max(camera.tolerance_ns for camera in known)
     return {
@@ -133,12 +138,21 @@ def describe_truth(cameras: Sequence[RecordedCamera], max_depth_m: float | None)
     }
 
 
+def _registration(camera: RecordedCamera) -> str:
+    return " (registered to the camera)" if camera.registered else " (not registered to the camera)"
+
+
 def describe_faults(camera: RecordedCamera) -> list[str]:
     """What was wrong with a camera's messages, a sentence each, for the report's notes."""
     faults = [
         f"{len(reasons)} messages of {topic} could not be decoded. The first: {reasons[0]}"
         for topic, reasons in camera.faults.items()
     ]
+    if not camera.registered:
+        faults.append(
+            f"{camera.truth_topics[DEPTH.name]} is not registered to {camera.topic}: it is seen from another place, "
+            "and compared as if it were not. Record a registered depth topic for figures that can be trusted."
+        )
     if camera.model is None:
         faults.append(
             f"There is no CameraInfo for {camera.topic}: depth is right only for a camera with the focal length "

@@ -56,8 +56,20 @@ def find_truth(bag: Bag, tasks: Sequence[str]) -> dict[str, str]:
     if DEPTH.name in tasks and DEPTH.name not in found:
         cameras = [name for name in images if "depth" in name.lower() and is_depth(_first(bag, name))]
         if cameras:
-            found[DEPTH.name] = min(cameras, key=lambda name: "align" not in name and "regist" not in name)
+            found[DEPTH.name] = min(cameras, key=lambda name: not _named_registered(name))
     return found
+
+
+def is_registered(bag: Bag, camera: str, depth: str) -> bool:
+    """Whether a depth topic is registered to a camera: in the same frame of reference, or so named where that lacks."""
+    frames = [message.header.frame_id for message in (_first(bag, camera), _first(bag, depth)) if message is not None]
+    if len(frames) == 2 and all(frames):
+        return bool(frames[0] == frames[1])
+    return _named_registered(depth)
+
+
+def _named_registered(topic: str) -> bool:
+    return "align" in topic or "regist" in topic
 
 
 def _image_topics(bag: Bag) -> list[str]:

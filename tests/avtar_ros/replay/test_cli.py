@@ -97,6 +97,19 @@ def test_real_recordings(tmp_path: Path, model: Path, shared_data: Path, name: s
     assert found["depth.rmse_m"] > 0
 
 
+def test_depth_of_another_place_than_the_cameras_is_said_to_be(tmp_path: Path, model: Path, capsys) -> None:
+    for name, frame_id in (("apart", "infrared"), ("together", "optical")):
+        with BagWriter(tmp_path / f"{name}.mcap") as bag:
+            bag.write_image("/camera/image", START_NS, "optical", image(0), "rgb8")
+            bag.write_image("/camera/depth/image", START_NS, frame_id, np.full((48, 64), 1500, np.uint16), "16UC1")
+        assert run(tmp_path / f"{name}.mcap", model, tmp_path / name) == 0
+        said = "/camera/depth/image is not registered to /camera/image" in capsys.readouterr().err
+        assert said == (name == "apart")
+        assert figures(tmp_path / name)["depth.rmse_m"] > 0
+    assert "(not registered to the camera)" in (tmp_path / "apart/report.html").read_text()
+    assert "(registered to the camera)" in (tmp_path / "together/report.html").read_text()
+
+
 def test_every_nth_frame_and_the_depth_cap(tmp_path: Path, model: Path) -> None:
     bag = write_truth_bag(tmp_path / "rooms.mcap", frames=9)
     assert run(bag, model, tmp_path / "all") == 0

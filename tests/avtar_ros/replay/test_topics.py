@@ -9,7 +9,7 @@ import pytest
 
 from avtar_ros.replay.bag_reader import BagError, open_bag
 from avtar_ros.replay.bag_writer import BagWriter
-from avtar_ros.replay.topics import find_camera, find_camera_info, find_truth
+from avtar_ros.replay.topics import find_camera, find_camera_info, find_truth, is_registered
 from tests.tiny_bags import write_ros1_bag, write_ros2_bag, write_truth_bag
 
 TASKS = ("segmentation", "depth", "normals", "edges")
@@ -63,6 +63,20 @@ def test_depth_that_is_aligned_to_the_camera_is_preferred(tmp_path: Path) -> Non
     )
     with open_bag(path) as bag:
         assert find_truth(bag, ["depth"]) == {"depth": "/cam/depth_registered"}
+
+
+@pytest.mark.parametrize(("name", "frame_id", "registered"), [
+    ("/cam/depth/image", "lens", True), ("/cam/depth/image", "infrared", False), ("/cam/depth/image", "", False),
+    ("/cam/aligned_depth/image", "", True), ("/cam/depth_registered/image", "infrared", False),
+])
+def test_depth_is_registered_by_its_frame_or_where_that_lacks_by_its_name(
+    tmp_path: Path, name: str, frame_id: str, registered: bool
+) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        bag.write_image("/cam/color/image", 10**18, "lens", np.zeros((2, 2, 3), np.uint8), "rgb8")
+        bag.write_image(name, 10**18, frame_id, np.ones((2, 2), np.uint16), "16UC1")
+    with open_bag(tmp_path / "x.mcap") as bag:
+        assert is_registered(bag, "/cam/color/image", name) is registered
 
 
 def test_a_topic_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Path) -> None:
