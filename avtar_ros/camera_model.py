@@ -34,15 +34,18 @@ class CameraModel:
         return cls(int(info.width), int(info.height), info.distortion_model, d, k, r, p)
 
     @classmethod
-    def of_images(cls, info: Any) -> CameraModel:
-        """From the CameraInfo of images that may be cut out of the sensor's (roi) and binned."""
+    def of_images(cls, info: Any, width: int, height: int) -> CameraModel:
+        """For images of this size, from their CameraInfo: they may be cut out of the sensor's (roi), then made smaller.
+
+        A CameraInfo without a size is taken for one of the images' own.
+        """
         full, roi = cls.of_message(info), info.roi
         cut = full._moved(
             np.array([[1, 0, -roi.x_offset], [0, 1, -roi.y_offset], [0, 0, 1]], float),
-            roi.width or full.width,
-            roi.height or full.height,
+            roi.width or full.width or width,
+            roi.height or full.height or height,
         )
-        return cut.resized(cut.width // max(1, info.binning_x), cut.height // max(1, info.binning_y))
+        return cut.resized(width, height)
 
     @classmethod
     def pinhole(cls, width: int, height: int, focal_px: float) -> CameraModel:

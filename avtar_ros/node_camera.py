@@ -11,6 +11,7 @@ from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from avtar_ros.camera_model import CameraModel
 from avtar_ros.node_events import passing_group, subscription_events
 from avtar_ros.node_names import COMPRESSED, check_topic
 
@@ -112,12 +113,12 @@ class NodeCamera:
         """Remove the publishers."""
         self.outputs.destroy()
 
-    def focal_px(self, width: int) -> float | None:
-        """fx in pixels of an image `width` wide, from the newest CameraInfo; None while that is not known."""
+    def lens(self, width: int, height: int) -> CameraModel | None:
+        """The lens for images of this size, from the newest CameraInfo; None while that is not known or calibrated."""
         info = self.info
         if info is None or not info.k[0] > 0:
             return None
-        return float(info.k[0]) * width / (info.width or width)
+        return CameraModel.of_images(info, width, height)
 
     def _find_source(self) -> tuple[str, Any] | None:
         """The source now used while it is published; else the first that is, or would be if there is but one."""

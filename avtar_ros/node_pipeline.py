@@ -48,6 +48,7 @@ class Job:
     arrival: Arrival
     taken_ns: int
     frame: Frame
+    lens: CameraModel | None
     wanted: set[str]
 
 
@@ -151,14 +152,14 @@ class Pipeline:
             self._logger.warning(f"{camera.name}: malformed image: {error}", throttle_duration_sec=THROTTLE_S)
             return "malformed"
         header = arrival.message.header
-        frame = Frame(image, stamp_ns(header), header.frame_id, camera.focal_px(image.shape[1]))
-        return Job(camera, arrival, taken_ns, frame, wanted)
+        height, width = image.shape[:2]
+        lens = camera.lens(width, height)
+        frame = Frame(image, stamp_ns(header), header.frame_id, lens.k[0] if lens else None)
+        return Job(camera, arrival, taken_ns, frame, lens, wanted)
 
     def _publish(self, job: Job, outputs: Maps) -> None:
         self._warn_without_focal_length(job)
-        info = job.camera.info
-        lens = CameraModel.of_images(info) if info is not None and job.frame.focal_px else None
-        maps = FrameMaps(job.frame, outputs, self.perception, lens, self.settings)
+        maps = FrameMaps(job.frame, outputs, self.perception, job.lens, self.settings)
         job.camera.outputs.publish(job.wanted, maps, job.arrival.message.header)
 
     def _warn_without_focal_length(self, job: Job) -> None:
