@@ -29,19 +29,22 @@ class FrameSlots(Generic[T]):
             self._changed.notify()
             return dropped
 
-    def take(self, most: int | None = None) -> dict[str, T] | None:
-        """Up to `most` of the frames that wait, by camera, once there is one; None once closed.
+    def wait(self) -> bool:
+        """Return once a frame waits; false once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            return not self._closed
+
+    def take(self, most: int | None = None) -> dict[str, T]:
+        """Up to `most` of the frames that wait now, by camera.
 
         Cameras that have waited longest come first, also where a newer frame took the place of the first.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if self._closed:
-                return None
             return {camera: self._waiting.pop(camera) for camera in list(self._waiting)[:most]}
 
     def close(self) -> list[str]:
-        """Let `take` return None, for good; returns the cameras whose frames waited and are dropped."""
+        """Let `wait` return false, for good; returns the cameras whose frames waited and are dropped."""
         with self._changed:
             self._closed = True
             dropped = list(self._waiting)

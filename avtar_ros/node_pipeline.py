@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,14 +106,12 @@ class Pipeline:
         self._thread.join()
 
     def _run(self) -> None:
-        while (arrivals := self._slots.take(self.perception.engine.largest_batch)) is not None:
-            outcomes = dict.fromkeys(arrivals, "failed")
-            try:
-                with self._serving:
+        while self._slots.wait():
+            with self._serving:
+                arrivals = self._slots.take(self.perception.engine.largest_batch)
+                outcomes = dict.fromkeys(arrivals, "failed")
+                with self._contained("the frames"):
                     self._process(arrivals, outcomes)
-            except Exception:  # noqa: BLE001, the thread's edge: one bad frame must not end it
-                reason = traceback.format_exc()
-                self._logger.error(f"a frame failed:\n{reason}", throttle_duration_sec=THROTTLE_S)
             for camera, outcome in outcomes.items():
                 self._statistics.count(camera, outcome)
 
@@ -121,11 +119,12 @@ class Pipeline:
         """Serve the frames that have arrived, noting in `outcomes` (camera to count) what became of each."""
         jobs = []
         for name, arrival in arrivals.items():
-            outcome = self._decode(self._cameras[name], arrival)
-            if isinstance(outcome, Job):
-                jobs.append(outcome)
-            else:
-                outcomes[name] = outcome
+            with self._contained(f"a frame of {name}"):
+                outcome = self._decode(self._cameras[name], arrival)
+                if isinstance(outcome, Job):
+                    jobs.append(outcome)
+                else:
+                    outcomes[name] = outcome
         if not jobs:
             return
         images = self.perception.prepare([job.frame for job in jobs])
@@ -133,9 +132,18 @@ class Pipeline:
         outputs = self.perception.engine.infer(images)
         inferred_ns = time.monotonic_ns()
         for index, job in enumerate(jobs):
-            self._publish(job, {task: maps[index] for task, maps in outputs.items()})
-            outcomes[job.camera.name] = "published"
-            self._statistics.add_times(_times(job, prepared_ns, inferred_ns, time.monotonic_ns()))
+            with self._contained(f"a frame of {job.camera.name}"):
+                self._publish(job, {task: maps[index] for task, maps in outputs.items()})
+                outcomes[job.camera.name] = "published"
+                self._statistics.add_times(_times(job, prepared_ns, inferred_ns, time.monotonic_ns()))
+
+    @contextmanager
+    def _contained(self, what: str) -> Iterator[None]:
+        """The edge of the thread: one bad frame must end neither it nor the frames of other cameras."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001, logged here and counted as failed
+            self._logger.error(f"{what} failed:\n{traceback.format_exc()}", throttle_duration_sec=THROTTLE_S)
 
     def _decode(self, camera: NodeCamera, arrival: Arrival) -> Job | str:
         """The frame in a message, or the count it falls under instead."""

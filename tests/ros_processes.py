@@ -48,6 +48,12 @@ class RosProcess(AbstractContextManager["RosProcess"]):
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def memory(self) -> int:
+        """Bytes that it has in memory now."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""
         self._process.send_signal(number)

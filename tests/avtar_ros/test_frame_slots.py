@@ -28,16 +28,17 @@ def test_a_frame_is_taken_once() -> None:
 def test_closing_wakes_the_one_who_waits_and_names_the_frames_lost() -> None:
     slots = FrameSlots[int]()
     taken: list[object] = []
-    waiting = threading.Thread(target=lambda: taken.append(slots.take()))
+    waiting = threading.Thread(target=lambda: taken.append(slots.wait()))
     waiting.start()
     assert slots.close() == []
     waiting.join(30)
-    assert taken == [None]
+    assert taken == [False]
 
     full = FrameSlots[int]()
     full.put("left", 1)
     assert full.close() == ["left"]
-    assert full.take() is None
+    assert not full.wait()
+    assert full.take() == {}
     assert not full.put("left", 2)
 
 
@@ -50,8 +51,8 @@ def test_between_threads_every_frame_is_taken_or_dropped() -> None:
         dropped[camera] = sum(slots.put(str(camera), n) for n in range(2000))
 
     def take() -> None:
-        while (frames := slots.take()) is not None:
-            taken.extend(frames.values())
+        while slots.wait():
+            taken.extend(slots.take().values())
 
     taker = threading.Thread(target=take)
     givers = [threading.Thread(target=give, args=(camera,)) for camera in range(4)]
@@ -69,8 +70,8 @@ def test_cameras_are_taken_in_turns_of_so_many_who_waits_longest_first(puts: lis
     slots = FrameSlots[int]()
     for number, camera in enumerate(puts):
         slots.put(camera, number)
-    turns = []
+    turns: list[dict[str, int]] = []
     while waiting := len(set(puts)) - sum(map(len, turns)):
-        turns.append(slots.take(most) or {})
+        turns.append(slots.take(most))
         assert len(turns[-1]) == min(most, waiting)
     assert [camera for turn in turns for camera in turn] == list(dict.fromkeys(puts))

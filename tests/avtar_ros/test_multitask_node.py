@@ -162,6 +162,29 @@ class TestLoad:
         assert since["dropped"] > 0
         assert since["malformed"] == since["unwanted"] == since["failed"] == 0
 
+    def test_its_memory_stays_flat(self, client: Client, start: StartNode, tmp_path: Path) -> None:
+        slow = tmp_path / "slow.onnx"
+        write_tiny_model(slow, width=1000, height=750)
+        process = start(model=slow, map_size="model", tasks=["edges"])
+        images = connect(client, client.inbox(Image, "camera/edges/image", BEST_EFFORT))
+        message = image(picture(0, 640, 480))
+
+        def flood_until_dropped(frames: int) -> None:
+            before = counts(client)["dropped"]
+
+            def dropped() -> bool:
+                for _ in range(20):
+                    images.publish(message)
+                    client.spin(0.005)
+                return counts(client)["dropped"] - before >= frames
+
+            client.wait_until(dropped, "frames to be dropped")
+
+        flood_until_dropped(30)
+        before = process.memory
+        flood_until_dropped(150)
+        assert process.memory - before < 15 * message.step * message.height  # a tenth of what was dropped
+
     def test_the_statistics_split_the_latency(self, client: Client, start: StartNode) -> None:
         start()
         edges = client.inbox(Image, "camera/edges/image")

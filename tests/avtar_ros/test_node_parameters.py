@@ -130,6 +130,17 @@ class TestModel:
         assert process.stop() == 0
         assert "Traceback" not in process.output
 
+    def test_one_of_fewer_tasks_takes_the_topics_of_the_others_away(
+        self, client: Client, start: StartNode, tmp_path: Path
+    ) -> None:
+        start()
+        depths = client.inbox(Image, "camera/depth/image")
+        images = connect(client, depths)
+        write_tiny_model(tmp_path / "depth.onnx", tasks=["depth"])
+        assert set_parameters(client, model=str(tmp_path / "depth.onnx")) == []
+        client.wait_until(lambda: not client.node.count_publishers("camera/edges/image"), "the end of edges")
+        next_map(client, images, depths)
+
     def test_frames_are_served_while_the_new_one_is_loaded(
         self, client: Client, start: StartNode, tmp_path: Path
     ) -> None:
