@@ -34,6 +34,7 @@ class AffinityProbe:
         """Watch the forward and backward pass inside this context; `affinity` is valid after it."""
         self._products = torch.zeros(self._tasks, self._tasks)
         self._squares = torch.zeros(2, self._tasks)
+        self._whole = torch.zeros(self._tasks, self._tasks)
         handles = [linear.register_forward_hook(self._on_forward) for linear in self._linears]
         try:
             yield
@@ -47,6 +48,10 @@ class AffinityProbe:
         cosines: Tensor = self._products / (first[:, None] * second[None, :])
         return cosines.clamp(min=0)
 
+    def products(self) -> Tensor:
+        """Inner products (T, T) of the tasks' gradients on the whole batch of the recorded pass."""
+        return self._whole
+
     def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.requires_grad and len(inputs[0]) % self._tasks == 0 and inputs[0].dim() > 2:
             output.register_hook(partial(self._on_backward, inputs[0].detach()))
@@ -55,6 +60,8 @@ class AffinityProbe:
         halves = zip(self._halves(inputs), self._halves(gradient.to(inputs.dtype)), strict=True)
         for first, second in zip(*(_task_gradients(x, d) for x, d in halves), strict=True):
             self._products += (first @ second.T).cpu()
+            whole = first + second
+            self._whole += (whole @ whole.T).cpu()
             self._squares += torch.stack([torch.linalg.vector_norm(half, dim=1) for half in (first, second)]).cpu() ** 2
 
     def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,23 @@ from training.config import RunConfig
 from training.errors import TrainingError
 
 MODEL, OPTIMISER = "model.", "optimiser."
+BACKBONE = f"{MODEL}backbone."
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state of a run: `tensors` holds the model's state and, for going on, the optimiser's moments."""
+    """A state of a run: `tensors` holds the model's state and, for going on, that of all else which learns.
+
+    Where the frozen backbone is left out, `backbone_digest` says which one the rest belongs on.
+    """
 
     config: RunConfig
     card: ModelCard
     phase: str
     step: int
     tensors: dict[str, Tensor]
+    backbone_digest: str = ""
 
     @property
     def trains(self) -> str:
@@ -36,8 +43,16 @@ class Checkpoint:
         return self.config.phase(self.phase).trains
 
     def load_into(self, model: nn.Module) -> None:
-        """Raises TrainingError where the checkpoint is of another network."""
+        """Raises TrainingError where the checkpoint is of another network, or of adapters on another backbone."""
         state = {name.removeprefix(MODEL): t for name, t in self.tensors.items() if name.startswith(MODEL)}
+        if self.backbone_digest:
+            if self.backbone_digest != backbone_digest(model_tensors(model)):
+                raise TrainingError(
+                    f"the adapters of run {self.config.name!r} were trained on another backbone than this config's. "
+                    "Name the whole checkpoint that they were split from, last.safetensors in the same folder."
+                )
+            own = model.state_dict()
+            state |= {name: own[name] for name in own if (MODEL + name).startswith(BACKBONE)}
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
@@ -45,6 +60,16 @@ class Checkpoint:
                 f"the checkpoint of phase {self.phase!r} of run {self.config.name!r} does not fit this config's model. "
                 f"Give the run another folder, or go back to the config that it was begun with. {error}"
             ) from error
+
+    def adapters_alone(self) -> Checkpoint:
+        """All that the method trains, without the frozen backbone, of which a digest stays, and without moments."""
+        kept = {n: t for n, t in self.tensors.items() if n.startswith(MODEL) and not n.startswith(BACKBONE)}
+        return replace(self, tensors=kept, backbone_digest=backbone_digest(self.tensors))
+
+    def load_module(self, name: str, module: nn.Module) -> None:
+        """Restore a module that is not part of the model, saved by `module_tensors`."""
+        own = {key.removeprefix(f"{name}."): t for key, t in self.tensors.items() if key.startswith(f"{name}.")}
+        module.load_state_dict(own)
 
     def load_optimiser(self, optimiser: torch.optim.Optimizer, names: list[str]) -> None:
         """Restore the moments of the parameters called `names`, in the optimiser's order."""
@@ -59,6 +84,20 @@ class Checkpoint:
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {MODEL + name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
+    """The state of what learns beside the model, such as an objective."""
+    return {f"{name}.{key}": tensor.detach().clone() for key, tensor in module.state_dict().items()}
+
+
+def backbone_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Tells backbones apart by their weights, among the tensors of a model."""
+    digest = hashlib.sha256()
+    for name in sorted(name for name in tensors if name.startswith(BACKBONE)):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
@@ -80,6 +119,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "phase": checkpoint.phase,
         "step": str(checkpoint.step),
     }
+    if checkpoint.backbone_digest:
+        header["backbone_digest"] = checkpoint.backbone_digest
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     save_file({name: t.contiguous() for name, t in checkpoint.tensors.items()}, unfinished, metadata=header)
@@ -101,6 +142,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     card = ModelCard.from_json(header["card"], str(path))
     try:
         config = RunConfig.model_validate_json(header["config"])
-        return Checkpoint(config, card, config.phase(header["phase"]).name, int(header["step"]), tensors)
+        return Checkpoint(config, card, config.phase(header["phase"]).name, int(header["step"]), tensors,
+                          header.get("backbone_digest", ""))  # fmt: skip
     except ValueError as error:
         raise TrainingError(f"{path}: its header is damaged, or of another version of avtar_ros: {error}") from error

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", type=Path, help="folder for checkpoints and logs (default: runs/NAME OF THE CONFIG)")
     fit.add_argument("--from", dest="start_from", type=Path, metavar="CHECKPOINT",
                      help="go on from another run's checkpoint (`start_from` in the config)")  # fmt: skip
+    fit.add_argument("--tensorboard", action="store_true", help="write files for TensorBoard beside the log as well")
     fit.set_defaults(run=_fit)
 
     evaluate = commands.add_parser(
@@ -78,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
                         help="of weights and activations; fp16 is for TensorRT (default: %(default)s)")  # fmt: skip
     _add_rooms(export, int)  # none is a choice: a model whose card has no figures
     export.set_defaults(run=_export)
+
+    affinities = commands.add_parser(
+        "affinities", help="look at what the tasks are to each other",
+        description="Print the affinity matrix of a checkpoint or an .onnx file, and draw it.",
+    )  # fmt: skip
+    affinities.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.safetensors)")
+    affinities.add_argument("--out", type=Path, default=Path("affinities.png"), metavar="FILE",
+                            help="the picture (default: %(default)s)")  # fmt: skip
+    affinities.set_defaults(run=_affinities)
 
     scenes = commands.add_parser(
         "scenes", help="look at synthetic rooms",
@@ -145,7 +155,7 @@ def _fit(options: argparse.Namespace) -> None:
     from training.fit import fit
 
     config = load_config(options.config, options.start_from)
-    checkpoint = fit(config, options.out or Path("runs") / config.name)
+    checkpoint = fit(config, options.out or Path("runs") / config.name, options.tensorboard)
     print(f"trained. Next: avtar-train export {checkpoint} --out {config.name}.onnx")
 
 
@@ -211,6 +221,21 @@ def _export(options: argparse.Namespace) -> None:
         if key.startswith("fp16."):
             print(f"{key}: {agreement}")
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {', '.join(card.tasks)}")
+
+
+def _affinities(options: argparse.Namespace) -> None:
+    from avtar_ros.model_card import read_onnx_card
+    from training.affinity_pictures import affinity_text, write_affinity_picture
+    from training.checkpoint import load_checkpoint
+
+    model: Path = options.model
+    card = load_checkpoint(model).card if model.suffix == ".safetensors" else read_onnx_card(model)
+    try:
+        print(affinity_text(card))
+        write_affinity_picture(card, options.out)
+    except TrainingError as error:
+        raise TrainingError(f"{model}: {error}") from None
+    print(f"row: the task that helps, column: the task that is helped; drawn in {options.out}")
 
 
 def _scenes(options: argparse.Namespace) -> None:

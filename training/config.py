@@ -79,10 +79,26 @@ class PhaseConfig(Section):
     warmup_steps: Positive = 200
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     clip_norm: Rate = 1.0
+    accumulate: Positive = 1
+    """A step's batch is learnt from in this many parts, one after the other, which takes less memory."""
     evaluate_every: Positive = 500
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after so many evaluations that were no better than the best; 0 never does."""
     loss_weights: dict[str, Rate] = Field(default_factory=dict)
     """Instead of the run's, for the tasks named."""
+    balancing: Literal["fixed", "uncertainty", "pcgrad"] = "fixed"
+    learns: tuple[str, ...] = ()
+    """The tasks whose labels are used, all if none is named; the others' heads stay as they are."""
     bfloat16: bool = True
+
+
+class TargetConfig(Section):
+    """Unsupervised domain adaptation: images of another domain, whose labels are never looked at. A discriminator a
+    task learns to tell the domains' maps apart; the adapters learn, by `weight`, to make that impossible."""
+
+    data: DataConfig
+    weight: Rate = 0.005
+    learning_rate: Rate = 1e-4
 
 
 class RunConfig(Section):
@@ -98,6 +114,7 @@ class RunConfig(Section):
     loss_weights: dict[str, Rate] = Field(default_factory=dict)
     model: ModelConfig
     data: DataConfig = RoomsConfig()
+    target: TargetConfig | None = None
     augment: AugmentConfig = AugmentConfig()
     depth: DepthConfig
     affinity: AffinityConfig = AffinityConfig()
@@ -116,6 +133,9 @@ class RunConfig(Section):
         for key, names in (("tasks", self.tasks), ("loss_weights", sorted(weighted))):
             if unknown := [name for name in names if name not in TASKS]:
                 raise ValueError(f"`{key}` names unknown tasks {unknown}; known: {', '.join(TASKS)}")
+        for phase in self.phases:
+            if absent := [name for name in phase.learns if name not in self.tasks]:
+                raise ValueError(f"`learns` of phase {phase.name} names {absent}, which `tasks` does not")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise ValueError("`tasks` must name at least one task, each once")
         if SEGMENTATION.name in self.tasks and not self.data.classes:
@@ -129,7 +149,18 @@ class RunConfig(Section):
         if len({phase.name for phase in self.phases}) != len(self.phases):
             raise ValueError("`phases` must have different names; each has a folder of its own")
         data = self.data
+        if self.target and (self.target.data.width, self.target.data.height) != (data.width, data.height):
+            raise ValueError("`target.data` must have the width and height of `data`")
         for phase in self.phases:
+            if phase.balancing == "pcgrad" and phase.trains != "adapters":
+                raise ValueError(f"`balancing: pcgrad` of phase {phase.name} needs adapters, whose gradients it reads")
+            if phase.batch_size % phase.accumulate or phase.batch_size < 2 * phase.accumulate:
+                raise ValueError(
+                    f"`accumulate` of phase {phase.name}, {phase.accumulate}, must cut its `batch_size`, "
+                    f"{phase.batch_size}, in equal parts of two or more images"
+                )
+            if phase.balancing == "pcgrad" and phase.accumulate > 1:
+                raise ValueError(f"`accumulate` of phase {phase.name} must be 1: `pcgrad` looks at a batch as a whole")
             if isinstance(data, RoomsConfig) and phase.batch_size > data.rooms:
                 raise ValueError(f"`batch_size` of phase {phase.name} is {phase.batch_size}, more than `data.rooms`")
             if data.width % phase.downscale or data.height % phase.downscale:

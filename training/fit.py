@@ -2,49 +2,72 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from avtar_ros.tasks import DEPTH
+from training.adversary import Adversary
 from training.affinity import AffinityProbe
 from training.build import build_model, check_buildable, new_card, parameter_table
-from training.checkpoint import Checkpoint, load_checkpoint, model_tensors, optimiser_tensors, save_checkpoint
+from training.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    model_tensors,
+    module_tensors,
+    optimiser_tensors,
+    save_checkpoint,
+)
 from training.config import PhaseConfig, RunConfig
+from training.conflicts import backward_projected
 from training.data.augment import augmented, downscaled
-from training.data.batch import Batch
+from training.data.batch import Batch, picked
 from training.data.dataset import Dataset
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
 from training.evaluate import evaluate, torch_infer
 from training.models.inference import InferenceModel
-from training.task_heads import TASK_HEADS
+from training.objective import Objective
+from training.run_log import RunLog
 
 
-def fit(config: RunConfig, folder: Path) -> Path:
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from and is watched by; `target` has images of another domain, for domain adaptation."""
+
+    training: Dataset
+    validation: Dataset
+    target: Dataset | None = None
+
+
+def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
     """Run all phases, going on where an earlier run in `folder` stopped; gives the path of the last checkpoint.
 
-    Every phase has a folder of its own with `last.safetensors` and `log.jsonl`, one line an evaluation.
+    Every phase has a folder of its own with `last.safetensors`, `best.safetensors` (the evaluation with the largest
+    mean gain over the first), `log.jsonl`, one line an evaluation, and where adapters are trained
+    `adapters.safetensors`, the last state without the frozen backbone.
     """
     before = load_checkpoint(config.start_from) if config.start_from else None
     check_buildable(config, before)
-    training, validation = open_dataset(config.data, "train"), open_dataset(config.data, "validation")
+    target = open_dataset(config.target.data, "train") if config.target else None
+    data = Data(open_dataset(config.data, "train"), open_dataset(config.data, "validation"), target)
     for phase in config.phases:
-        if phase.batch_size > len(training):
+        if phase.batch_size > min(len(images) for images in (data.training, target) if images is not None):
             raise TrainingError(
-                f"`batch_size` of phase {phase.name} is {phase.batch_size}, but `data` has {len(training)} images."
+                f"`batch_size` of phase {phase.name} is {phase.batch_size}, but `data` has {len(data.training)} images"
+                + (f" and `target` {len(target)}." if target is not None else ".")
             )
     for phase in config.phases:
-        run = PhaseRun(config, phase, folder / phase.name, before)
-        run.go(training, validation)
+        run = PhaseRun(config, phase, folder / phase.name, before, tensorboard)
+        run.go(data)
         before = load_checkpoint(run.path)
     return run.path
 
@@ -52,7 +75,14 @@ def fit(config: RunConfig, folder: Path) -> Path:
 class PhaseRun:
     """One phase of a run, begun anew or gone on with where `folder` holds a checkpoint."""
 
-    def __init__(self, config: RunConfig, phase: PhaseConfig, folder: Path, before: Checkpoint | None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        phase: PhaseConfig,
+        folder: Path,
+        before: Checkpoint | None,
+        tensorboard: bool = False,
+    ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.phase, self.folder = config, phase, folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,87 +90,113 @@ class PhaseRun:
         self.card = new_card(config, before)
         self.model = build_model(config, phase.trains, self.card, before)
         self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
-        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        decayed = {name: p for name, p in trained.items() if p.dim() > 1}
-        self.names = [*decayed, *(name for name in trained if name not in decayed)]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": list(decayed.values()), "weight_decay": phase.weight_decay},
-                {"params": [p for name, p in trained.items() if name not in decayed], "weight_decay": 0.0},
-            ],
-            lr=phase.learning_rate,
-            fused=True,
+        self.objective = Objective(self.card, phase, config.loss_weights | phase.loss_weights)
+        self.adversary = (
+            Adversary(self.card, self.objective.tasks, config.target.learning_rate) if config.target else None
         )
+        self.optimiser, self.names = _optimiser(self.model, self.objective, phase)
         self.step = 0
         self.waited = 0.0
         if self.path.is_file():
-            checkpoint = load_checkpoint(self.path)
-            checkpoint.load_into(self.model)
-            checkpoint.load_optimiser(self.optimiser, self.names)
-            self.step = checkpoint.step
+            self._resume(load_checkpoint(self.path))
+        self.log = RunLog(folder, self.step, tensorboard)
 
-    def go(self, training: Dataset, validation: Dataset) -> None:
-        """Train to the phase's last step, evaluating and saving on the way."""
+    def go(self, data: Data) -> None:
+        """Train to the phase's last step, or until it gets no better, evaluating and saving on the way."""
         phase = self.phase
         print(f"phase {phase.name}\n{parameter_table(self.model)}")
         began = time.monotonic()
         with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name) as progress:
-            for batch in self._batches(training):
-                losses = self.train_step(batch)
+            for batch, target in self._batches(data):
+                losses = self.train_step(batch, target)
                 self.step += 1
                 progress.update()
                 progress.set_postfix({name[:3]: f"{loss:.3f}" for name, loss in losses.items()}, refresh=False)
                 if self.step % phase.evaluate_every == 0 or self.step == phase.steps:
-                    self._evaluate(validation, losses, time.monotonic() - began)
+                    self._evaluate(data.validation, losses, time.monotonic() - began)
                     self._save()
+                    if self._gets_no_better():
+                        tqdm.write(f"no better for {phase.patience} evaluations: phase {phase.name} ends here")
+                        break
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
+    def train_step(self, batch: Batch, target: Batch | None = None) -> dict[str, float]:
         """Learn from one batch as step number `self.step`; gives the loss of each task."""
         phase = self.phase
         for group in self.optimiser.param_groups:
             group["lr"] = phase.learning_rate * learning_rate_factor(self.step, phase.warmup_steps, phase.steps)
         self.model.train()
         torch.manual_seed(self.config.seed + self.step)  # what drops out is a function of the step, also after resuming
+        self.optimiser.zero_grad()
         measure = self.probe is not None and self.step % self.config.affinity.every == 0
-        with self.probe.record() if self.probe is not None and measure else nullcontext():
-            with torch.autocast("cpu", torch.bfloat16, enabled=phase.bfloat16):
-                raw = self.model(batch.image)
-            losses = self._losses(raw, batch)
-            if not losses:
-                raise TrainingError(f"data: none of the images of step {self.step} has a map for any of `tasks`.")
-            self.optimiser.zero_grad()
-            torch.stack(list(losses.values())).sum().backward()
+        total: dict[str, float] = {}
+        targets = _parts(target, phase.accumulate) if target is not None else [None] * phase.accumulate
+        for number, (part, its_target) in enumerate(zip(_parts(batch, phase.accumulate), targets, strict=True)):
+            for name, loss in self._backward(part, its_target, measure and number == 0).items():
+                total[name] = total.get(name, 0.0) + loss / phase.accumulate
+        if not total:
+            raise TrainingError(f"data: none of the images of step {self.step} has a map for any of `tasks`.")
         if self.probe is not None and measure:
             self._update_affinity(self.probe.affinity())
         nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip_norm)
         self.optimiser.step()
+        return total
+
+    def _backward(self, batch: Batch, target: Batch | None, measure: bool) -> dict[str, float]:
+        """Add the gradients of a part of a step's batch, watched by the probe where affinities are to be measured."""
+        project = self.phase.balancing == "pcgrad"
+        with self.probe.record() if self.probe is not None and (measure or project) else nullcontext():
+            raw = self._forward(batch)
+            losses = self.objective.losses(raw, batch)
+            if losses:
+                balanced = {n: x / self.phase.accumulate for n, x in self.objective.balanced(losses).items()}
+                torch.stack(list(balanced.values())).sum().backward(retain_graph=project)
+        if self.probe is not None and losses and project:
+            order = torch.Generator().manual_seed(self.config.seed + self.step)
+            learnt = [self.card.tasks.index(name) for name in balanced]
+            products = self.probe.products()[learnt][:, learnt]
+            backward_projected(list(balanced.values()), products, self._shared(), order)
+        if self.adversary is not None and self.config.target is not None and target is not None:
+            found = self._forward(target)
+            weight = self.config.target.weight / self.phase.accumulate
+            (weight * self.adversary.confusion(found)).backward()
+            self.adversary.learn(raw, found)
         return {name: loss.item() for name, loss in losses.items()}
 
-    def _losses(self, raw: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        weights = self.config.loss_weights | self.phase.loss_weights
-        targets = {name: batch.maps[name] for name in self.card.tasks if name in batch.maps}
-        if self.card.depth is not None and DEPTH.name in targets:  # as the card's camera would see it
-            targets[DEPTH.name] = targets[DEPTH.name] * (self.card.depth.focal_px / batch.focal)[:, None, None]
-        return {
-            name: weights.get(name, 1.0) * TASK_HEADS[name].loss(raw[name].float(), target)
-            for name, target in targets.items()
-        }
+    def _forward(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.phase.bfloat16):
+            raw: dict[str, Tensor] = self.model(batch.image)
+        return raw
+
+    def _shared(self) -> list[nn.Parameter]:
+        """What all tasks train together: everything but their heads."""
+        own = set(self.model.heads.parameters())
+        return [p for p in self.model.parameters() if p.requires_grad and p not in own]
+
+    def _gets_no_better(self) -> bool:
+        return 0 < self.phase.patience <= self.log.since_best
 
     def _update_affinity(self, measured: Tensor) -> None:
         affinity = self.model.task_embedding.affinity
         measured = torch.where(measured.isnan(), affinity, measured)  # what this batch has no labels for stays
         affinity.lerp_(measured, 1 - self.config.affinity.momentum)
 
-    def _batches(self, training: Dataset) -> Iterator[Batch]:
+    def _batches(self, data: Data) -> Iterator[tuple[Batch, Batch | None]]:
         """The batches of the steps still to do, each prepared while the one before is trained on."""
+        if self._gets_no_better():
+            return
         with ThreadPoolExecutor(1) as background:
-            ahead = background.submit(self._batch, training, self.step)
+
+            def prepare(step: int) -> tuple[Batch, Batch | None]:
+                target = self._batch(data.target, step) if data.target is not None else None
+                return self._batch(data.training, step), target
+
+            ahead = background.submit(prepare, self.step)
             for step in range(self.step, self.phase.steps):
                 began = time.monotonic()
-                batch = ahead.result()
+                batches = ahead.result()
                 self.waited += time.monotonic() - began
-                ahead = background.submit(self._batch, training, min(step + 1, self.phase.steps - 1))
-                yield batch
+                ahead = background.submit(prepare, min(step + 1, self.phase.steps - 1))
+                yield batches
 
     def _batch(self, training: Dataset, step: int) -> Batch:
         """The batch of a step: a function of seed and step alone, so that a resumed run sees the same ones."""
@@ -162,26 +218,64 @@ class PhaseRun:
         )
         metrics = evaluate(torch_infer(model), self.card, batches)
         tqdm.write(f"step {self.step}: " + "  ".join(f"{key} {value:.3f}" for key, value in metrics.items()))
-        line = {
+        line: dict[str, Any] = {
             "step": self.step,
             "seconds": round(seconds, 1),
             "waiting": round(self.waited / seconds, 4),  # share of the time that no data was there
             "losses": losses,
             "metrics": metrics,
         }
-        with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        if self.probe is not None:
+            line["affinity"] = [[round(value, 4) for value in row] for row in self._affinity()]
+        self.log.write(line)
+
+    def _affinity(self) -> list[list[float]]:
+        matrix: list[list[float]] = self.model.task_embedding.affinity.tolist() if self.probe is not None else []
+        return matrix
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        checkpoint.load_into(self.model)
+        checkpoint.load_module("objective", self.objective)
+        checkpoint.load_optimiser(self.optimiser, self.names)
+        if self.adversary is not None:
+            checkpoint.load_module("adversary", self.adversary)
+            checkpoint.load_optimiser(self.adversary.optimiser, self.adversary.names)
+        self.step = checkpoint.step
 
     def _save(self) -> None:
-        affinity = self.model.task_embedding.affinity.tolist() if self.probe is not None else ()
-        checkpoint = Checkpoint(
-            self.config,
-            self.card.replace(affinity=tuple(map(tuple, affinity))),
-            self.phase.name,
-            self.step,
-            model_tensors(self.model) | optimiser_tensors(self.optimiser, self.names),
-        )
+        tensors = model_tensors(self.model) | module_tensors("objective", self.objective)
+        tensors |= optimiser_tensors(self.optimiser, self.names)
+        if self.adversary is not None:
+            tensors |= module_tensors("adversary", self.adversary)
+            tensors |= optimiser_tensors(self.adversary.optimiser, self.adversary.names)
+        card = self.card.replace(affinity=tuple(map(tuple, self._affinity())))
+        checkpoint = Checkpoint(self.config, card, self.phase.name, self.step, tensors)
+        if self.log.since_best == 0:
+            save_checkpoint(checkpoint, self.folder / "best.safetensors")
         save_checkpoint(checkpoint, self.path)
+        if self.phase.trains == "adapters":
+            path = self.folder / "adapters.safetensors"
+            save_checkpoint(checkpoint.adapters_alone(), path)
+            tqdm.write(f"{path}: {path.stat().st_size / 1e6:.1f} MB without the backbone")
+
+
+def _optimiser(
+    model: nn.Module, objective: nn.Module, phase: PhaseConfig
+) -> tuple[torch.optim.Optimizer, list[str]]:
+    """AdamW for all that learns, with the names of its parameters in order; vectors and numbers do not decay."""
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained |= dict(objective.named_parameters(prefix="objective"))
+    decayed = [name for name, p in trained.items() if p.dim() > 1]
+    others = [name for name, p in trained.items() if p.dim() <= 1]
+    groups = [
+        {"params": [trained[name] for name in decayed], "weight_decay": phase.weight_decay},
+        {"params": [trained[name] for name in others], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=phase.learning_rate, fused=True), [*decayed, *others]
+
+
+def _parts(batch: Batch, count: int) -> list[Batch]:
+    return [picked(batch, which) for which in torch.arange(len(batch)).chunk(count)] if count > 1 else [batch]
 
 
 def learning_rate_factor(step: int, warmup: int, steps: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,11 +17,15 @@ from training import losses
 
 @dataclass(frozen=True)
 class TaskHead:
-    """`loss` takes raw outputs (B, channels, H, W) and a target map; `to_map` makes the contract's map of them."""
+    """`loss` takes raw outputs (B, channels, H, W) and a target map; `to_map` makes the contract's map of them.
+
+    `appearance` makes of them what a discriminator of domains looks at, (B, channels, H, W), and has gradients.
+    """
 
     channels: Callable[[ModelCard], int]
     loss: Callable[[Tensor, Tensor], Tensor]
     to_map: Callable[[Tensor, ModelCard], Tensor]
+    appearance: Callable[[Tensor], Tensor]
 
 
 def _class_ids(logits: Tensor, card: ModelCard) -> Tensor:
@@ -40,9 +45,21 @@ def _probability(logits: Tensor, card: ModelCard) -> Tensor:
     return logits[:, 0].sigmoid()
 
 
+def _self_information(logits: Tensor) -> Tensor:
+    """−p log p of each class over log C (Vu et al., ADVENT, CVPR 2019)."""
+    log_p = logits.log_softmax(1)
+    return -log_p.exp() * log_p / math.log(max(2, logits.shape[1]))
+
+
+def _min_max_scaled(values: Tensor) -> Tensor:
+    """Each image from 0 to 1."""
+    least, most = values.amin((1, 2, 3), keepdim=True), values.amax((1, 2, 3), keepdim=True)
+    return (values - least) / (most - least).clamp(min=1e-6)
+
+
 TASK_HEADS = {
-    SEGMENTATION.name: TaskHead(lambda card: len(card.classes), losses.cross_entropy, _class_ids),
-    DEPTH.name: TaskHead(lambda card: 1, losses.berhu_log_depth, _metres),
-    NORMALS.name: TaskHead(lambda card: 3, losses.cosine_distance, _unit_vectors),
-    EDGES.name: TaskHead(lambda card: 1, losses.balanced_binary_cross_entropy, _probability),
+    SEGMENTATION.name: TaskHead(lambda card: len(card.classes), losses.cross_entropy, _class_ids, _self_information),
+    DEPTH.name: TaskHead(lambda card: 1, losses.berhu_log_depth, _metres, _min_max_scaled),
+    NORMALS.name: TaskHead(lambda card: 3, losses.cosine_distance, _unit_vectors, F.normalize),
+    EDGES.name: TaskHead(lambda card: 1, losses.balanced_binary_cross_entropy, _probability, torch.sigmoid),
 }

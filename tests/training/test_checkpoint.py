@@ -136,3 +136,24 @@ def test_an_interrupted_write_leaves_the_earlier_checkpoint(tmp_path: Path, monk
     with pytest.raises(OSError, match="No space"):
         write(path)
     assert load_checkpoint(path).step == before.step
+
+
+def test_adapters_alone_go_back_on_the_backbone_that_they_were_trained_on(
+    checkpoint_path: Path, tmp_path: Path
+) -> None:
+    whole = load_checkpoint(checkpoint_path)
+    path = tmp_path / "adapters.safetensors"
+    save_checkpoint(whole.adapters_alone(), path)
+    assert path.stat().st_size < checkpoint_path.stat().st_size
+    alone = load_checkpoint(path)
+    assert alone.tensors
+    assert not [name for name in alone.tensors if "backbone" in name]
+
+    network = tiny.adapted_model()  # of the checkpoint's seed, so its backbone is the same
+    network.heads.requires_grad_(False)
+    for parameter in network.heads.parameters():
+        parameter.zero_()
+    alone.load_into(network)
+    assert all(torch.equal(t, whole.tensors[name]) for name, t in model_tensors(network).items())
+    with pytest.raises(TrainingError, match="trained on another backbone"):
+        alone.load_into(tiny.adapted_model(seed=1))

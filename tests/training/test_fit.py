@@ -67,7 +67,9 @@ def same(first: Checkpoint, second: Checkpoint) -> bool:
 def test_each_phase_leaves_a_checkpoint_and_a_log(finished: Path, config: RunConfig) -> None:
     for phase in config.phases:
         folder = finished / phase.name
-        assert sorted(path.name for path in folder.iterdir()) == ["last.safetensors", "log.jsonl"]
+        adapters = {"adapters.safetensors"} if phase.trains == "adapters" else set()
+        files = {"best.safetensors", "last.safetensors", "log.jsonl"} | adapters
+        assert {path.name for path in folder.iterdir()} == files
         checkpoint = load_checkpoint(folder / "last.safetensors")
         assert (checkpoint.phase, checkpoint.step, checkpoint.config) == (phase.name, phase.steps, config)
         log = lines(folder / "log.jsonl")
@@ -76,6 +78,7 @@ def test_each_phase_leaves_a_checkpoint_and_a_log(finished: Path, config: RunCon
             assert set(line["losses"]) == set(config.tasks)
             assert all(math.isfinite(loss) for loss in line["losses"].values())
             assert line["metrics"].keys() == FIGURES.keys()
+            assert ("affinity" in line) == (phase.trains == "adapters")
 
 
 def test_adapters_train_on_the_backbone_that_the_first_phase_made(finished: Path) -> None:
@@ -136,10 +139,10 @@ def test_a_resumed_run_ends_with_the_same_bits(
     train_step = PhaseRun.train_step
     steps = iter(range(after))
 
-    def until_interrupted(run: PhaseRun, batch: Batch) -> dict[str, float]:
+    def until_interrupted(run: PhaseRun, batch: Batch, target: Batch | None) -> dict[str, float]:
         if next(steps, None) is None:
             raise KeyboardInterrupt
-        return train_step(run, batch)
+        return train_step(run, batch, target)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(PhaseRun, "train_step", until_interrupted)
@@ -216,7 +219,7 @@ def test_losses_see_depth_as_the_cards_camera_would(config: RunConfig, tmp_path:
     raw = {name: torch.zeros(4, head, tiny.HEIGHT, tiny.WIDTH) for name, head in
            {"segmentation": len(run.card.classes), "normals": 3, "edges": 1}.items()}
     raw["depth"] = seen.log()[:, None]
-    assert float(run._losses(raw, batch)["depth"]) == pytest.approx(0, abs=1e-6)
+    assert float(run.objective.losses(raw, batch)["depth"]) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(("warmup", "steps"), [(4, 20), (1, 3), (10, 5), (7, 7)])

@@ -64,7 +64,7 @@ def test_images_without_a_map_do_not_count_in_its_loss(tmp_path: Path) -> None:
     whole, bare = tiny.batch(2, seed=1), only(tiny.batch(2, seed=2), "depth")
     mixture = concatenated([whole, bare])
     with torch.no_grad():
-        alone, mixed = (run._losses(run.model(batch.image), batch) for batch in (whole, mixture))
+        alone, mixed = (run.objective.losses(run.model(batch.image), batch) for batch in (whole, mixture))
     for task in ("segmentation", "normals", "edges"):
         assert mixed[task].item() == pytest.approx(alone[task].item(), rel=1e-4), task
     assert mixed["depth"].item() != pytest.approx(alone["depth"].item(), rel=1e-3)

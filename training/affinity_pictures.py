@@ -1,0 +1,52 @@
+"""The affinity matrix Ω for people: as text and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.model_card import ModelCard
+from training.errors import TrainingError
+
+CELL, MARGIN = 96, 150
+
+
+def affinity_text(card: ModelCard) -> str:
+    """The matrix with its tasks' names: column t holds the weights for task t."""
+    width = max(map(len, card.tasks)) + 2
+    lines = [" " * width + "".join(f"{name:>{width}}" for name in card.tasks)]
+    for name, row in zip(card.tasks, _matrix(card), strict=True):
+        lines.append(f"{name:{width}}" + "".join(f"{value:{width}.3f}" for value in row))
+    return "\n".join(lines)
+
+
+def write_affinity_picture(card: ModelCard, path: Path) -> None:
+    """Raises TrainingError where the card has no affinities or the file cannot be written."""
+    matrix = _matrix(card)
+    side = MARGIN + CELL * len(matrix)
+    picture = np.full((side, side, 3), 255, np.uint8)
+    shades = cv2.applyColorMap((matrix.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    picture[MARGIN:, MARGIN:] = np.repeat(np.repeat(shades, CELL, 0), CELL, 1)
+    for i, name in enumerate(card.tasks):
+        middle = MARGIN + CELL * i + CELL // 2
+        _write(picture, name, (6, middle + 5), 0.5, 0)
+        _write(picture, name, (middle - CELL // 2 + 4, MARGIN - 10), 0.4, 0)
+        for j, value in enumerate(matrix[i]):
+            bright = 0 if value > 0.6 else 255
+            _write(picture, f"{value:.3f}", (MARGIN + CELL * j + 20, middle + 6), 0.6, bright)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture):
+        raise TrainingError(f"{path}: cannot be written. Name a .png file in a folder that you may write to.")
+
+
+def _matrix(card: ModelCard) -> NDArray[np.float64]:
+    if not card.affinity:
+        raise TrainingError("it has no affinities yet: they are measured while adapters are trained.")
+    return np.array(card.affinity)
+
+
+def _write(picture: NDArray[np.uint8], text: str, place: tuple[int, int], size: float, shade: int) -> None:
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (shade, shade, shade), 1, cv2.LINE_AA)
