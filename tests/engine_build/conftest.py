@@ -52,7 +52,7 @@ class AvtarEngine:
 
     def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*arguments), env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=280
+            self.command(*arguments), env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=600
         )
 
 
