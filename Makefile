@@ -73,5 +73,5 @@ $(VENV)/demo.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
 	@touch $@
 
 $(VENV)/test.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
-	$(PIP) --no-build-isolation --editable '.[compile-check,fleet,onnxruntime,ros-wheels,test,train]'
+	$(PIP) --no-build-isolation --editable '.[compile-check,fleet,onnxruntime,rerun,ros-wheels,test,train]'
 	@touch $@ $(VENV)/demo.stamp

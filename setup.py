@@ -78,6 +78,7 @@ setup(
             "transformers>=4.50",
         ],
         "fleet": ["fsspec>=2024.2", "ray>=2.40"],
+        "rerun": ["rerun-sdk>=0.24"],
         "test": [
             "catkin-pkg>=1",
             "colcon-common-extensions>=0.3",

@@ -26,6 +26,7 @@ FORBIDDEN = {
 NODES = ("avtar_ros/*_node.py", "avtar_ros/multitask_*.py", "avtar_ros/node_*.py", "avtar_ros/camera_source.py")
 CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/tensorrt.py")
 RAY = ("avtar_ros/replay/ray_workers.py",)
+RERUN = ("avtar_ros/replay/rerun_log.py",)
 
 
 def sources(package: str, *without: str) -> list[Path]:
@@ -66,6 +67,10 @@ def test_ray_is_imported_by_one_file() -> None:
     assert uses([path for package in PACKAGES for path in sources(package, *RAY)], {"ray"}) == []
 
 
+def test_rerun_is_imported_by_one_file() -> None:
+    assert uses([path for package in PACKAGES for path in sources(package, *RERUN)], {"rerun"}) == []
+
+
 def loaded_by(modules: list[str], without: Set[str] = frozenset()) -> set[str]:
     """Top-level modules in memory after importing `modules` in a new Python where `without` cannot be had."""
     script = (
@@ -97,6 +102,6 @@ OF_OTHERS = {  # engine_build reads and changes ONNX graphs, so `onnx` is a libr
 def test_modules_import_where_the_heavy_libraries_of_others_are_absent(package: str) -> None:
     modules = [
         ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-        for path in sources(package, *NODES, *CUDA, *RAY, "__main__.py")
+        for path in sources(package, *NODES, *CUDA, *RAY, *RERUN, "__main__.py")
     ]
-    loaded_by(modules, without=ROS | NVIDIA | {"ray"} | OF_OTHERS[package])
+    loaded_by(modules, without=ROS | NVIDIA | {"ray", "rerun"} | OF_OTHERS[package])

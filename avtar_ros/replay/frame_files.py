@@ -16,7 +16,7 @@ import numpy as np
 
 from avtar_ros.replay.files import write_bytes
 from avtar_ros.replay.ground_truth import encode_map
-from avtar_ros.replay.perceived import PerceivedFrame, map_topic
+from avtar_ros.replay.perceived import PerceivedFrame, camera_namespace
 
 FORMATS = ("npz", "png")
 
@@ -42,14 +42,13 @@ def _npz(perceived: PerceivedFrame) -> Iterator[tuple[Path, bytes]]:
     arrays: dict[str, Any] = {**perceived.maps, "stamp_ns": frame.stamp_ns, "focal_px": focal_px}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    yield _place(perceived, "maps").parent / f"{frame.stamp_ns}.npz", content.getvalue()
+    yield _folder(perceived) / f"{frame.stamp_ns}.npz", content.getvalue()
 
 
 def _png(perceived: PerceivedFrame) -> Iterator[tuple[Path, bytes]]:
     for task, task_map in perceived.maps.items():
-        yield _place(perceived, task) / f"{perceived.recorded.frame.stamp_ns}.png", encode_map(task, task_map)
+        yield _folder(perceived) / task / f"{perceived.recorded.frame.stamp_ns}.png", encode_map(task, task_map)
 
 
-def _place(perceived: PerceivedFrame, task: str) -> Path:
-    """The folder of a task's maps, as their topic is called."""
-    return Path(map_topic(perceived.recorded.topic, task).lstrip("/")).parent
+def _folder(perceived: PerceivedFrame) -> Path:
+    return Path(camera_namespace(perceived.recorded.topic).lstrip("/"))

@@ -36,6 +36,12 @@ class FrameTable:
         for key, column in self.columns.items():
             column.append(figures.get(key, math.nan))
 
+    @property
+    def last(self) -> dict[str, float]:
+        """The figures of the last frame, those that it has."""
+        values = {key: column[-1] for key, column in self.columns.items() if column}
+        return {key: value for key, value in values.items() if not math.isnan(value)}
+
     def write(self, path: Path) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -19,5 +19,9 @@ class PerceivedFrame:
 
 def map_topic(camera_topic: str, task: str) -> str:
     """Where a camera's maps go: /camera/color/image_raw/compressed to /camera/color/depth/image."""
-    namespace = camera_topic.removesuffix("/compressed").rpartition("/")[0]
-    return f"{namespace}/{task}/image"
+    return f"{camera_namespace(camera_topic)}/{task}/image"
+
+
+def camera_namespace(camera_topic: str) -> str:
+    """What a camera's topics begin with: /camera/color of /camera/color/image_raw/compressed."""
+    return camera_topic.removesuffix("/compressed").rpartition("/")[0]

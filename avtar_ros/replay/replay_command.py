@@ -6,14 +6,17 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from tqdm import tqdm
 
 from avtar_ros import __version__
 from avtar_ros.engines import Engine, EngineOptions, open_engine
+from avtar_ros.errors import AvtarError
+from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import MapSize, Perception
 from avtar_ros.replay.bag_reader import Bag, BagError, open_bag
 from avtar_ros.replay.files import make_folder
@@ -25,6 +28,9 @@ from avtar_ros.replay.replaying import replay
 from avtar_ros.replay.results import Run, describe_faults, describe_truth
 from avtar_ros.resources import DEMO_MODEL, find_resource
 from avtar_ros.tasks import TASKS
+
+if TYPE_CHECKING:
+    from avtar_ros.replay.rerun_log import RerunLog
 
 DESCRIPTION = (
     "Run a model over a bag (ROS 1, SQLite or MCAP). Writes the maps to OUT/output.mcap, and how\n"
@@ -48,6 +54,7 @@ class ReplayOptions:
     map_size: MapSize = "camera"
     passthrough: bool = False
     per_frame: str | None = None
+    rerun: Path | None = None
     threads: int = 0
     max_depth_m: float | None = None
 
@@ -56,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="a bag's folder, or a .mcap, .db3 or .bag file")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--model", type=Path, help="model file (default: the demo model)")
+    parser.add_argument("--rerun", type=Path, metavar="FILE", help="write images, maps and figures to an .rrd file too")
     add_run_arguments(parser)
 
 
@@ -125,6 +133,7 @@ def _tasks(text: str) -> tuple[str, ...]:
 def run(options: argparse.Namespace, command: str) -> int:
     """Replay one bag; returns the exit code."""
     chosen = options_of(options, options.bag, options.out, options.model or find_resource(DEMO_MODEL))
+    chosen = replace(chosen, rerun=options.rerun)
     with open_engine(chosen.model, EngineOptions(threads=chosen.threads)) as engine:
         replayed = replay_bag(chosen, engine, command)
     print(f"{replayed.run.table()}\n{chosen.out / 'report.html'}")
@@ -228,15 +237,27 @@ def _run(
     share = (stop_ns - start_ns) / (bag.end_ns + 1 - bag.start_ns)
     total = sum(-(-round(bag.topics[camera.topic].count * share) // selection.every) for camera in cameras)
     files = FrameFiles(options.out / "frames", options.per_frame) if options.per_frame else None
-    with tqdm(total=total, unit="frame", disable=None) as bar:
+    with tqdm(total=total, unit="frame", disable=None) as bar, ExitStack() as stack:
+        log = stack.enter_context(_rerun_log(options.rerun, judge.card)) if options.rerun else None
         try:
             for perceived in replay(_frames(cameras, selection), perception, output, judge):
                 if files is not None:
                     files.write(perceived)
+                if log is not None:
+                    log.write(perceived, judge.table.last)
                 bar.update()
         except KeyboardInterrupt:
             return True
     return False
+
+
+def _rerun_log(path: Path, card: ModelCard) -> RerunLog:
+    try:
+        from avtar_ros.replay.rerun_log import RerunLog
+    except ImportError as error:
+        raise AvtarError(f"Rerun cannot be imported ({error}). Run: pip install 'avtar_ros[rerun]'") from error
+    make_folder(path.absolute().parent)
+    return RerunLog(path, card)
 
 
 def _frames(cameras: list[RecordedCamera], selection: Selection) -> Generator[RecordedFrame, None, None]:
