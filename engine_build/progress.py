@@ -21,7 +21,7 @@ class Phase:
     def fraction(self) -> float:
         """How much of it is done, counting what is done of the phase within that runs now."""
         part = self.within[-1].fraction() if self.within else 0.0
-        return min(1.0, (self.done + part) / max(1, self.steps))
+        return min(1.0, (self.done + part) / self.steps)
 
 
 class BuildProgress:
@@ -40,7 +40,7 @@ class BuildProgress:
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
         with self._lock:
-            phase = self._running[name] = Phase(name, steps)
+            phase = self._running[name] = Phase(name, max(1, steps))
             if parent in self._running:
                 self._running[parent].within.append(phase)
             else:
