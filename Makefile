@@ -20,10 +20,10 @@ demo: $(VENV)/demo.stamp  ## play a camera bag through the node: BAG=bag TOPIC=t
 	@$(VENV)/bin/python -m avtar_ros.demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') \
 	    $(if $(MODEL),--model '$(MODEL)') --out '$(OUT)'
 
-test: lint chromium gcc  ## check style and types, then run every test
+test: lint chromium gcc  ## check style, types and Dockerfiles, then run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --durations 15
 
-lint: $(VENV)/test.stamp  ## check style and types alone
+lint: $(VENV)/test.stamp  ## check style, types and Dockerfiles alone
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/hadolint docker/Dockerfile.*
