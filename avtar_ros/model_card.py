@@ -93,7 +93,7 @@ def read_onnx_card(path: Path) -> ModelCard:
     if not path.is_file():
         raise CardError(f"{path}: no such file. Give the path of a model made by `avtar-train export`.")
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except DecodeError as error:
         raise CardError(f"{path}: not an ONNX file, or a damaged one ({error}). Copy or export it again.") from error
     return card_from_metadata({prop.key: prop.value for prop in model.metadata_props}, str(path))

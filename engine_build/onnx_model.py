@@ -33,7 +33,7 @@ class OnnxModel:
 def read_model(path: Path) -> OnnxModel:
     """The model at `path` with all its data; raises BuildError or CardError where it cannot become an engine."""
     card = read_onnx_card(path)
-    graph = onnx.load(str(path), load_external_data=False)
+    graph = onnx.load(str(path), format="protobuf", load_external_data=False)
     files = [path, *(path.parent / name for name in _external_files(graph))]
     for file in files[1:]:
         if not file.is_file():

@@ -110,6 +110,15 @@ def test_a_model_that_cannot_become_an_engine(
     assert orin.built == 0
 
 
+@pytest.mark.parametrize("name", ["model.json", "model.textproto", "model.onnxtxt", "model"])
+def test_a_name_does_not_make_a_file_a_model(orin: StandIn, command: Command, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}{")
+    with untouched(tmp_path):
+        ran = command("inspect", tmp_path / name)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"{name}: not an ONNX file, or a damaged one" in ran.err
+
+
 @pytest.mark.parametrize(
     ("out", "said"),
     [
