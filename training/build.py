@@ -18,8 +18,8 @@ from training.models.multitask import MultitaskModel
 def check_buildable(config: RunConfig, before: Checkpoint | None = None) -> None:
     """Raises TrainingError for what only the network can tell, before hours go into rooms and phases."""
     if before is not None:
-        build_model(config, config.phases[0].trains, new_card(config), before)
-    model = build_model(config, "adapters", new_card(config))
+        build_model(config, config.phases[0].trains, new_card(config, before), before)
+    model = build_model(config, "adapters", new_card(config, before))
     stride = model.backbone.stages[0].stride
     for phase in config.phases:
         width, height = config.data.width // phase.downscale, config.data.height // phase.downscale
@@ -36,7 +36,9 @@ def check_buildable(config: RunConfig, before: Checkpoint | None = None) -> None
 def new_card(config: RunConfig, before: Checkpoint | None = None) -> ModelCard:
     """What is known of a model before it is trained, from where the checkpoint `before` left it."""
     depth = DepthRange(config.depth.min_m, config.depth.max_m, config.depth.focal_px)
-    data = config.data.description
+    data, classes = config.data.description, config.data.classes
+    if before is not None and not classes:  # a task that goes on without labels keeps its meaning
+        classes = before.card.classes
     if before is not None:
         data = before.card.training_data if before.config == config else f"{before.card.training_data}; then {data}"
     return ModelCard(
@@ -44,7 +46,7 @@ def new_card(config: RunConfig, before: Checkpoint | None = None) -> ModelCard:
         tasks=config.tasks,
         width=config.data.width,
         height=config.data.height,
-        classes=config.data.classes if SEGMENTATION.name in config.tasks else (),
+        classes=classes if SEGMENTATION.name in config.tasks else (),
         depth=depth if DEPTH.name in config.tasks else None,
         training_data=data,
         licence=config.licence or ("Apache-2.0" if isinstance(config.data, RoomsConfig) else ""),

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", type=Path, help="folder for checkpoints and logs (default: runs/NAME OF THE CONFIG)")
     fit.add_argument("--from", dest="start_from", type=Path, metavar="CHECKPOINT",
                      help="go on from another run's checkpoint (`start_from` in the config)")  # fmt: skip
+    fit.add_argument("--dry-run", action="store_true", help="build everything and run one step on random images")
     fit.add_argument("--tensorboard", action="store_true", help="write files for TensorBoard beside the log as well")
     fit.set_defaults(run=_fit)
 
@@ -155,6 +156,11 @@ def _fit(options: argparse.Namespace) -> None:
     from training.fit import fit
 
     config = load_config(options.config, options.start_from)
+    if options.dry_run:
+        from training.dry_run import dry_run
+
+        dry_run(config)
+        return
     checkpoint = fit(config, options.out or Path("runs") / config.name, options.tensorboard)
     print(f"trained. Next: avtar-train export {checkpoint} --out {config.name}.onnx")
 

@@ -138,7 +138,8 @@ class RunConfig(Section):
                 raise ValueError(f"`learns` of phase {phase.name} names {absent}, which `tasks` does not")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise ValueError("`tasks` must name at least one task, each once")
-        if SEGMENTATION.name in self.tasks and not self.data.classes:
+        learnt = {name for phase in self.phases for name in phase.learns or self.tasks}
+        if SEGMENTATION.name in learnt and not self.data.classes:
             raise ValueError("`tasks` names segmentation, but `data` has no labels: leave it out, or mix some in")
         return self
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from typing_extensions import Self
 
-from avtar_ros.model_card import SemanticClass
+from avtar_ros.model_card import SemanticClass, read_onnx_card
 from training.data import classes
 from training.section import Positive, Rate, Section, UserPath
 
@@ -172,7 +172,30 @@ class BagConfig(Sized):
         return f"camera recording {self.bag.name}"
 
 
-TAGS = ("synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "mixed")
+class PicturesConfig(Sized):
+    """A folder of pictures without any maps: what a teacher labels, or a domain to adapt to.
+
+    Its last `validation_images` by name are kept from training; all are taken as seen under `field_of_view_deg`.
+    """
+
+    dataset: Literal["pictures"]
+    folder: UserPath
+    field_of_view_deg: Annotated[float, Field(gt=0, lt=180)] = 60.0
+    validation_images: Positive = 50
+
+    @property
+    def classes(self) -> classes.Classes:
+        return ()
+
+    @property
+    def description(self) -> str:
+        return f"pictures in {self.folder.name}"
+
+
+TAGS = (
+    "synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "pictures",
+    "taught", "mixed",
+)  # fmt: skip
 
 
 def _dataset(raw: Any) -> str | None:
@@ -180,7 +203,7 @@ def _dataset(raw: Any) -> str | None:
     return raw.get("dataset", TAGS[0]) if isinstance(raw, dict) else getattr(raw, "dataset", None)
 
 
-SingleConfig = (
+GivenConfig = (
     Annotated[RoomsConfig, Tag("synthetic_rooms")]
     | Annotated[NyudConfig, Tag("nyud")]
     | Annotated[CityscapesConfig, Tag("cityscapes")]
@@ -188,7 +211,40 @@ SingleConfig = (
     | Annotated[OmnidataConfig, Tag("omnidata")]
     | Annotated[SynthiaConfig, Tag("synthia")]
     | Annotated[BagConfig, Tag("rosbag")]
+    | Annotated[PicturesConfig, Tag("pictures")]
 )
+
+
+class TaughtConfig(Section):
+    """Distillation: images of any data set with the maps that `teacher`, an .onnx file, sees in them."""
+
+    dataset: Literal["taught"]
+    teacher: UserPath
+    data: Annotated[GivenConfig, Discriminator(_dataset)]
+
+    @property
+    def single(self) -> tuple[Self, ...]:
+        return (self,)
+
+    @property
+    def width(self) -> int:
+        return self.data.width
+
+    @property
+    def height(self) -> int:
+        return self.data.height
+
+    @property
+    def classes(self) -> classes.Classes:
+        """The teacher's. Raises ModelCardError where it is no model."""
+        return read_onnx_card(self.teacher).classes
+
+    @property
+    def description(self) -> str:
+        return f"{self.data.description}, as {self.teacher.name} sees them"
+
+
+SingleConfig = GivenConfig | Annotated[TaughtConfig, Tag("taught")]
 
 
 class PartConfig(Section):

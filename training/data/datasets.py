@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from avtar_ros.engines import open_engine
 from training.data.bags import BagDataset
 from training.data.cityscapes import CityscapesDataset
 from training.data.config import (
@@ -14,19 +15,23 @@ from training.data.config import (
     MixedConfig,
     NyudConfig,
     OmnidataConfig,
+    PicturesConfig,
     RoomsConfig,
     Split,
     SynthiaConfig,
     TaskonomyConfig,
+    TaughtConfig,
 )
 from training.data.dataset import Dataset
 from training.data.files import contents
 from training.data.mixed import MixedDataset
 from training.data.nyud import FRAMES, MAPPING, SPLITS, NyudDataset
 from training.data.nyud_mt import FOLDERS, NyudMtDataset
+from training.data.pictures import PicturesDataset
 from training.data.rooms import RoomsDataset
 from training.data.synthia import SynthiaDataset
 from training.data.taskonomy import TaskonomyDataset
+from training.data.taught import TaughtDataset
 from training.errors import TrainingError
 
 
@@ -53,6 +58,10 @@ def _nyud(config: NyudConfig, split: Split) -> Dataset:
     return NyudDataset(config, split) if published.exists() else NyudMtDataset(config, split)
 
 
+def _taught(config: TaughtConfig, split: Split) -> Dataset:
+    return TaughtDataset(open_dataset(config.data, split), open_engine(config.teacher), config.width, config.height)
+
+
 def _mixed(config: MixedConfig, split: Split) -> Dataset:
     parts = [(open_dataset(part.data, split), part.repeat if split == "train" else 1) for part in config.parts]
     return MixedDataset(parts, config.classes)
@@ -66,5 +75,7 @@ _OPENERS: dict[type, Callable[[Any, Split], Dataset]] = {
     OmnidataConfig: TaskonomyDataset,
     SynthiaConfig: SynthiaDataset,
     BagConfig: BagDataset,
+    PicturesConfig: PicturesDataset,
+    TaughtConfig: _taught,
     MixedConfig: _mixed,
 }

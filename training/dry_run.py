@@ -1,0 +1,62 @@
+"""A rehearsal: everything that a config describes is built, and each phase runs one step on random images."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from avtar_ros.model_card import ModelCard
+from training.build import check_buildable, parameter_table
+from training.config import RunConfig
+from training.data.batch import Batch
+from training.fit import PhaseRun
+
+
+def dry_run(config: RunConfig) -> None:
+    """Print what each phase trains, and the losses, time and memory of a step with its batch.
+
+    Nothing is read or fetched: a pretrained backbone whose `settings` name its architecture has random weights here.
+    Raises TrainingError where the config cannot work.
+    """
+    backbone = config.model.backbone
+    if "model_type" in backbone.settings:
+        backbone = backbone.model_copy(update={"pretrained": None})
+    model = config.model.model_copy(update={"backbone": backbone})
+    config = config.model_copy(update={"model": model, "start_from": None})
+    check_buildable(config)
+    with tempfile.TemporaryDirectory() as folder:
+        for phase in config.phases:
+            run = PhaseRun(config, phase, Path(folder) / phase.name, None)
+            print(f"phase {phase.name}\n{parameter_table(run.model)}")
+            batch = random_batch(run.card, phase.batch_size, phase.downscale)
+            began = time.monotonic()
+            losses = run.train_step(batch, batch if config.target else None)
+            seconds = time.monotonic() - began
+            print("  ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
+            print(f"a step of {phase.batch_size} images: {seconds:.1f} s on this machine, peak {_peak_gb():.1f} GB")
+
+
+def random_batch(card: ModelCard, images: int, downscale: int = 1) -> Batch:
+    """Images and maps of all the card's tasks in which there is nothing to be learnt."""
+    shape = (images, card.height // downscale, card.width // downscale)
+    maps = {
+        "segmentation": torch.randint(0, max(1, len(card.classes)), shape, dtype=torch.uint8),
+        "depth": 1 + 4 * torch.rand(shape),
+        "normals": F.normalize(torch.randn(*shape, 3), dim=-1),
+        "edges": (torch.rand(shape) < 0.1).float(),
+    }
+    image = torch.randint(0, 256, (*shape, 3), dtype=torch.uint8)
+    focal = card.depth.focal_px / downscale if card.depth is not None else 1.0
+    return Batch(image, {name: maps[name] for name in card.tasks}, torch.full((images,), focal))
+
+
+def _peak_gb() -> float:
+    """The most memory that this process has had so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
