@@ -15,6 +15,7 @@ from avtar_ros import __version__
 from avtar_ros.replay.files import write_text
 from avtar_ros.replay.fleet_figures import ModelFigures
 from avtar_ros.replay.fleet_jobs import Outcome
+from avtar_ros.replay.report import BREAKDOWN_KEYS
 
 
 @dataclass(frozen=True)
@@ -82,17 +83,21 @@ class FleetReport:
 
 
 def _tables(model: ModelFigures) -> list[Table]:
+    """All figures over all bags, then for each kind of group its groups' most telling ones."""
     keys = [key for key in model.known if key in model.figures]
-    titles = [f"{key.partition('.')[0].capitalize()}: {model.known[key].title}" for key in keys]
+    telling = [key for key in keys if key in BREAKDOWN_KEYS] or keys
+    titles = {key: f"{key.partition('.')[0].capitalize()}: {model.known[key].title}" for key in keys}
 
-    def texts(figures: Mapping[str, float]) -> list[str]:
-        return [model.known[key].text(figures[key]) if key in figures else "–" for key in keys]
+    def text(key: str, figures: Mapping[str, float]) -> str:
+        return model.known[key].text(figures[key]) if key in figures else "–"
 
-    everything = Table("Figure", [f"{model.bags} bags, {model.frames} frames"], {
-        title: [text] for title, text in zip(titles, texts(model.figures), strict=True)
-    })  # fmt: skip
+    whole = {titles[key]: [text(key, model.figures)] for key in keys}
     groups = [
-        Table(kind.capitalize(), titles, {name: texts(figures) for name, figures in found.items()})
+        Table(
+            kind.capitalize(),
+            [titles[key] for key in telling],
+            {name: [text(key, figures) for key in telling] for name, figures in found.items()},
+        )
         for kind, found in model.groups.items()
     ]
-    return [everything, *groups]
+    return [Table("Figure", [f"{model.bags} bags, {model.frames} frames"], whole), *groups]

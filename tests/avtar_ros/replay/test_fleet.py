@@ -20,9 +20,12 @@ from avtar_ros.errors import AvtarError
 from avtar_ros.replay import storage
 from avtar_ros.replay.bag_reader import open_bag
 from avtar_ros.replay.cli import main
+from avtar_ros.replay.fleet_figures import pooled
 from avtar_ros.replay.fleet_jobs import JobRunner, outcome_of, plan
+from avtar_ros.replay.fleet_report import FleetReport
 from avtar_ros.replay.ground_truth import decode_map, truth_topic
 from avtar_ros.replay.replay_command import ReplayOptions
+from tests.browser import EXECUTABLE, Browser
 from tests.ros_processes import PATIENCE_S, REPOSITORY
 from tests.tiny_bags import write_truth_bag
 from tests.tiny_models import write_tiny_model
@@ -211,6 +214,25 @@ def test_a_job_is_done_again_when_bag_model_or_options_have_changed(in_memory: s
     time.sleep(0.01)
     fsspec.filesystem("memory").pipe_file("/store/robot0/kitchen/run0.mcap", b"changed")
     assert outcome_of(job()) is None
+
+
+@pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium is installed")
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
+def test_the_page_over_all_bags_can_be_looked_at(recordings: Path, tmp_path: Path, width: int, dark: bool) -> None:
+    bags = [str(recordings / name) for name in ("robot0/kitchen/run0.mcap", "robot1/hall/run7.mcap")]
+    jobs = plan(bags, [str(recordings / "tiny.onnx")], str(tmp_path / "out"), ROBOT, OPTIONS)
+    with JobRunner() as runner:
+        outcomes = [runner.run(job) for job in jobs]
+    assert [outcome.failed for outcome in outcomes] == [False, True]
+    FleetReport(outcomes, pooled(outcomes), str(tmp_path / "out"), "the command").write(tmp_path / "out")
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(tmp_path / "out/fleet.html", width, dark=dark)
+        assert browser.complaints() == []
+        assert browser.requests() == [(tmp_path / "out/fleet.html").as_uri()]
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        link = browser.evaluate("document.querySelector('#bags a').href")
+        assert link == (Path(jobs[0].out) / "report.html").as_uri()
+        assert "run7.mcap: cannot be opened" in browser.evaluate("document.querySelector('.note').textContent")
 
 
 def test_patterns_that_match_nothing_and_stores_that_are_not_known(tmp_path: Path) -> None:

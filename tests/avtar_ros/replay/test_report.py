@@ -112,7 +112,7 @@ def test_breakdowns_timelines_and_the_worst_frames_are_there(browser: Browser, t
     browser.open(tmp_path / "report.html")
     assert texts(browser, "#breakdown thead th:first-child") == ["True distance", "Class"]
     assert texts(browser, "#breakdown tbody th") == ["0–2 m", "2–5 m", "grey", "light"]
-    assert len(texts(browser, "#without-truth tbody tr")) == 8
+    assert len(texts(browser, "#without-truth tbody tr")) == 9
     # Each task's first figure has a line and its two worst frames marked.
     assert browser.evaluate("document.querySelectorAll('#timelines svg').length") == 4
     assert browser.evaluate("document.querySelectorAll('#timelines .worst').length") == 8
