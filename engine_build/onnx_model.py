@@ -81,8 +81,11 @@ def _differences(found: dict[str, TensorInfo], card: ModelCard) -> str:
 def _info(value: onnx.ValueInfoProto) -> TensorInfo:
     tensor = value.type.tensor_type
     dims = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
-    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if tensor.elem_type else None
-    return TensorInfo(dtype.name if dtype else "untyped", dims)
+    try:
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    except KeyError:
+        dtype = "untyped"
+    return TensorInfo(dtype, dims)
 
 
 def _precision(graph: onnx.ModelProto) -> str:

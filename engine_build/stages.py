@@ -24,9 +24,18 @@ WITHOUT_INPUT = ("Cast", "Constant", "ConstantOfShape")
 def stage_of(node: onnx.NodeProto) -> str:
     for entry in node.metadata_props:
         if entry.key == SCOPES_KEY:
-            *modules, _ = ast.literal_eval(entry.value)  # the last is the node itself
+            *modules, _ = _noted(entry.value)  # the last is the node itself
             return _stage(modules[-1]) if modules and modules[-1] else OUTSIDE
     return OUTSIDE
+
+
+def _noted(scopes: str | bytes) -> list[str]:
+    """The names in the exporter's note; none where it is not one of the exporter's."""
+    try:
+        names = ast.literal_eval(str(scopes))
+    except (SyntaxError, ValueError):
+        names = None
+    return names if isinstance(names, list) and names and all(isinstance(n, str) for n in names) else [""]
 
 
 def _stage(module: str) -> str:
@@ -90,7 +99,10 @@ def keep_in_float32(model: onnx.ModelProto, stages: Sequence[str]) -> onnx.Model
 
 def _types(model: onnx.ModelProto) -> dict[str, int]:
     """Element type of every tensor of the graph."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
+    try:
+        graph = onnx.shape_inference.infer_shapes(model).graph
+    except onnx.shape_inference.InferenceError as error:
+        raise BuildError(f"the types in this graph do not fit together ({error}). Export the model again.") from error
     values = (*graph.value_info, *graph.input, *graph.output)
     types = {value.name: value.type.tensor_type.elem_type for value in values}
     return types | {tensor.name: tensor.data_type for tensor in graph.initializer}

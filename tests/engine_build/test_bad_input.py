@@ -11,10 +11,17 @@ from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from avtar_ros.engines.sidecar import Gpu, read_sidecar, sidecar_path, write_sidecar
+from avtar_ros.errors import AvtarError
 from avtar_ros.model_card import CARD_KEY, ModelCard
+from engine_build.errors import BuildError
+from engine_build.onnx_model import read_model
+from engine_build.stages import half_precision_stages
 from tests.engine_build.conftest import Command
+from tests.engine_build.faulty_models import half_precision
 from tests.engine_build.standing_in import StandIn, stand_in
 from tests.tiny_models import tiny_model, write_tiny_model
 
@@ -108,6 +115,32 @@ def test_a_model_that_cannot_become_an_engine(
     assert ran.err.startswith(f"avtar-engine: {model}: ")
     assert said in ran.err
     assert orin.built == 0
+
+
+@given(
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4),
+    kept=st.just(1.0) | st.floats(0, 1),
+)
+@settings(max_examples=300)
+def test_a_damaged_model_is_refused_or_read_but_never_breaks_anything(
+    damaged: Path, changes: list[tuple[float, int]], kept: float
+) -> None:
+    content = bytearray(damaged.with_name("whole.onnx").read_bytes())
+    for where, value in changes:
+        content[int(where * len(content))] = value
+    damaged.write_bytes(content[: int(kept * len(content))])
+    try:
+        half_precision_stages(read_model(damaged).graph)
+    except (BuildError, AvtarError) as error:
+        assert len(str(error)) > 20
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A name for a damaged model; beside it lies whole.onnx."""
+    folder = tmp_path_factory.mktemp("damaged")
+    half_precision(folder / "whole.onnx", overflowing=False)
+    return folder / "model.onnx"
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.textproto", "model.onnxtxt", "model"])
