@@ -1,4 +1,4 @@
-"""The inference thread: from image messages to published maps."""
+"""From image messages to published maps: one thread infers, another publishes what was inferred before."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,9 @@ class Job:
 class Pipeline:
     """Takes the newest frame of every camera, infers them as one batch, and publishes what is subscribed to.
 
-    `perception`, `settings` and the outputs of cameras may be replaced between frames, see `between_frames`. Whatever
-    goes wrong with a frame is counted and logged, and the next frame is served.
+    Maps are published while the next frames are inferred; those of one batch at most wait for that. `perception`,
+    `settings` and the outputs of cameras may be replaced between frames, see `between_frames`. Whatever goes wrong with
+    a frame is counted and logged, and the next frame is served.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class Pipeline:
         self._limits = {camera: RateLimit() for camera in cameras}
         self._serving = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="inference")
+        self._publisher = ThreadPoolExecutor(1, "publishing")
+        self._published = self._publisher.submit(lambda: None)
 
     def start(self) -> None:
         self.announce()
@@ -95,28 +99,28 @@ class Pipeline:
         elif self._slots.put(camera, arrival):
             self._statistics.count(camera, "dropped")
 
-    def between_frames(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def between_frames(self) -> Iterator[None]:
         """A context in which no frame is in work."""
-        return self._serving
+        with self._serving:
+            self._published.result()
+            yield
 
     def stop(self) -> None:
         """Finish the frames in work and end; those that still wait are dropped."""
         for camera in self._slots.close():
             self._statistics.count(camera, "dropped")
         self._thread.join()
+        self._publisher.shutdown()
 
     def _run(self) -> None:
         while self._slots.wait():
             with self._serving:
-                arrivals = self._slots.take(self.perception.engine.largest_batch)
-                outcomes = dict.fromkeys(arrivals, "failed")
-                with self._contained("the frames"):
-                    self._process(arrivals, outcomes)
-            for camera, outcome in outcomes.items():
-                self._statistics.count(camera, outcome)
+                self._process(self._slots.take(self.perception.engine.largest_batch))
 
-    def _process(self, arrivals: Mapping[str, Arrival], outcomes: dict[str, str]) -> None:
-        """Serve the frames that have arrived, noting in `outcomes` (camera to count) what became of each."""
+    def _process(self, arrivals: Mapping[str, Arrival]) -> None:
+        """Serve the frames that have arrived, and count what became of each that is not to be published."""
+        outcomes = dict.fromkeys(arrivals, "failed")
         jobs = []
         for name, arrival in arrivals.items():
             with self._contained(f"a frame of {name}"):
@@ -125,21 +129,22 @@ class Pipeline:
                     jobs.append(outcome)
                 else:
                     outcomes[name] = outcome
-        if not jobs:
-            return
-        images = self.perception.prepare([job.frame for job in jobs])
-        prepared_ns = time.monotonic_ns()
-        outputs = self.perception.engine.infer(images)
-        inferred_ns = time.monotonic_ns()
-        for index, job in enumerate(jobs):
-            with self._contained(f"a frame of {job.camera.name}"):
-                self._publish(job, {task: maps[index] for task, maps in outputs.items()})
-                outcomes[job.camera.name] = "published"
-                self._statistics.add_times(_times(job, prepared_ns, inferred_ns, time.monotonic_ns()))
+        if jobs:
+            with self._contained("the frames"):
+                images = self.perception.prepare([job.frame for job in jobs])
+                prepared_ns = time.monotonic_ns()
+                outputs = self.perception.engine.infer(images)
+                inferred_ns = time.monotonic_ns()
+                self._published.result()
+                self._published = self._publisher.submit(self._publish, jobs, outputs, prepared_ns, inferred_ns)
+                for job in jobs:
+                    del outcomes[job.camera.name]
+        for camera, outcome in outcomes.items():
+            self._statistics.count(camera, outcome)
 
     @contextmanager
     def _contained(self, what: str) -> Iterator[None]:
-        """The edge of the thread: one bad frame must end neither it nor the frames of other cameras."""
+        """The edge of the threads: one bad frame must end neither them nor the frames of other cameras."""
         try:
             yield
         except Exception:  # noqa: BLE001, logged here and counted as failed
@@ -165,10 +170,18 @@ class Pipeline:
         frame = Frame(image, stamp_ns(header), header.frame_id, lens.k[0] if lens else None)
         return Job(camera, arrival, taken_ns, frame, lens, wanted)
 
-    def _publish(self, job: Job, outputs: Maps) -> None:
-        self._warn_without_focal_length(job)
-        maps = FrameMaps(job.frame, outputs, self.perception, job.lens, self.settings)
-        job.camera.outputs.publish(job.wanted, maps, job.arrival.message.header)
+    def _publish(self, jobs: list[Job], outputs: Maps, prepared_ns: int, inferred_ns: int) -> None:
+        """Publish the maps of a batch of frames; runs in the publisher's thread."""
+        for index, job in enumerate(jobs):
+            outcome = "failed"
+            with self._contained(f"a frame of {job.camera.name}"):
+                self._warn_without_focal_length(job)
+                of_frame = {task: maps[index] for task, maps in outputs.items()}
+                maps = FrameMaps(job.frame, of_frame, self.perception, job.lens, self.settings)
+                job.camera.outputs.publish(job.wanted, maps, job.arrival.message.header)
+                self._statistics.add_times(_times(job, prepared_ns, inferred_ns, time.monotonic_ns()))
+                outcome = "published"
+            self._statistics.count(job.camera.name, outcome)
 
     def _warn_without_focal_length(self, job: Job) -> None:
         """Once a camera: CameraInfo may be a little late, but if it does not come, depth is not metric."""
