@@ -118,7 +118,8 @@ def test_inspect_lists_the_time_of_layers(built: Built, avtar_engine: Run) -> No
     found = avtar_engine("inspect", built.engine)
     assert found["obstacles"] == []
     assert found["unit"] == "ms"
-    assert len(found["layers"]) > 10
+    assert found["layers"]
+    assert min(layer["amount"] for layer in found["layers"]) >= 0
     assert sum(layer["amount"] for layer in found["layers"]) > 0
 
 
