@@ -122,7 +122,8 @@ class MultitaskNode(LifecycleNode):
         try:
             self._engine = self._loader.open(p)
             self._perception = Perception(self._engine, p.chosen_tasks, p.map_size)
-            self._cameras = {name: self._create_camera(name) for name in p.cameras}
+            for name in p.cameras:
+                self._cameras[name] = self._create_camera(name)
         except AvtarError:
             self._release()
             raise
@@ -164,6 +165,7 @@ class MultitaskNode(LifecycleNode):
     def _create_camera(self, name: str) -> NodeCamera:
         p = self._settings
         source = CameraInput.of(name, p.image_topic, p.camera_info_topic, p.transport, p.reliability)
+        source.check(self)
         return NodeCamera(self, name, source, self._create_outputs(name))
 
     def _create_outputs(self, camera: str) -> CameraOutputs:

@@ -17,6 +17,7 @@ from avtar_ros.node_names import COMPRESSED, check_topic
 
 if TYPE_CHECKING:
     from rclpy.lifecycle import LifecycleNode
+    from rclpy.node import Node
 
     from avtar_ros.node_outputs import CameraOutputs
 
@@ -43,6 +44,11 @@ class CameraInput:
         namespace, slash, _ = image.removesuffix(COMPRESSED).rpartition("/")
         return cls(image, info or f"{namespace}{slash}camera_info", transport, reliability)
 
+    def check(self, node: Node) -> None:
+        """Raise AvtarError for names that ROS forbids."""
+        for topic in (*dict(self.sources), self.camera_info_topic):
+            check_topic(node, topic)
+
     @property
     def sources(self) -> list[tuple[str, Any]]:
         """(topic, message type) pairs that may carry the images, the preferred first."""
@@ -60,9 +66,6 @@ class NodeCamera:
     """
 
     def __init__(self, node: LifecycleNode, name: str, source: CameraInput, outputs: CameraOutputs) -> None:
-        """Raises AvtarError for names that ROS forbids."""
-        for topic in (*dict(source.sources), source.camera_info_topic):
-            check_topic(node, topic)
         self.name = name
         self.source = source
         self.outputs = outputs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.task import Future
 
-from avtar_ros.engines import Engine, open_engine
+from avtar_ros.engines import Engine, EngineOptions, open_engine
 from avtar_ros.errors import AvtarError
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ class EngineLoader:
     """Opens the engine that parameters name; also ahead of time, in a thread of its own."""
 
     def __init__(self) -> None:
-        self._settings: NodeParameters | None = None
+        self._loaded: tuple[str, EngineOptions] | None = None
         self._outcome: Engine | AvtarError | None = None
         self._thread: threading.Thread | None = None
 
     async def load_ahead(self, settings: NodeParameters, executor: Executor) -> None:
         """Open the engine that `open` will be asked for; awaited in a callback, others are called meanwhile."""
         self.forget()
-        self._settings = settings
+        self._loaded = (settings.model, settings.engine_options)
         loaded: Future[Any] = Future()
 
         def load() -> None:
@@ -45,9 +45,11 @@ class EngineLoader:
 
     def open(self, settings: NodeParameters) -> Engine:
         """The engine, warm; raises AvtarError where there is none to be had, with the reason."""
-        if self._settings != settings or self._outcome is None:
-            return open_engine(settings.model_path, settings.engine_options)
+        if self._loaded != (settings.model, settings.engine_options):
+            self.forget()
         outcome, self._outcome = self._outcome, None
+        if outcome is None:
+            return open_engine(settings.model_path, settings.engine_options)
         if isinstance(outcome, AvtarError):
             raise outcome
         return outcome
@@ -58,4 +60,4 @@ class EngineLoader:
             self._thread.join()
         if isinstance(self._outcome, Engine):
             self._outcome.close()
-        self._settings = self._outcome = self._thread = None
+        self._loaded = self._outcome = self._thread = None

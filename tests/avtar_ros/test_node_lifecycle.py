@@ -15,7 +15,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import DescribeParameters, GetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
@@ -130,6 +130,31 @@ class TestLifecycle:
         assert life.go(Transition.TRANSITION_ACTIVATE)
         assert life.state == State.PRIMARY_STATE_ACTIVE
 
+    def test_after_configure_failed_for_one_camera_no_topic_of_another_is_left(
+        self, client: Client, start: StartNode
+    ) -> None:
+        start(autostart=False, cameras=["good", "no good"])
+        assert not Lifecycle(client).go(Transition.TRANSITION_CONFIGURE)
+        assert set_parameters(client, cameras=["other"]) == []
+        assert Lifecycle(client).go(Transition.TRANSITION_CONFIGURE)
+        client.wait_until(lambda: client.node.count_publishers("other/edges/image"), "the topics of the other")
+        client.wait_until(lambda: not client.node.count_publishers("good/edges/image"), "the end of those of the first")
+
+    def test_a_signal_while_another_model_loads_ends_it_cleanly(
+        self, client: Client, start: StartNode, tmp_path: Path
+    ) -> None:
+        process = start()
+        slow = tmp_path / "slow.onnx"
+        write_tiny_model(slow, width=4000, height=3000)
+        service = client.node.create_client(SetParameters, f"{NODE}/set_parameters")
+        client.wait_until(service.service_is_ready, "the service")
+        parameters = [Parameter("model", value=str(slow)).to_parameter_msg()]
+        answer = service.call_async(SetParameters.Request(parameters=parameters))
+        client.spin(0.3)
+        assert not answer.done()
+        assert process.stop() == 0
+        assert "Traceback" not in process.output
+
     def test_shutdown_from_full_work_is_clean(self, client: Client, start: StartNode) -> None:
         process = start()
         edges = client.inbox(Image, "camera/edges/image")
@@ -210,7 +235,7 @@ class TestParameters:
         ({"overlay_opacity": 1.5}, "overlay_opacity out of range"),
         ({"cameras": "front"}, "expecting type 'STRING_ARRAY'"),
         ({"tasks": ["flow"]}, "has no task flow. Choose among: segmentation"),
-        ({"cameras": ["a b"]}, "'a b/overlay' cannot be a topic"),
+        ({"cameras": ["a b"]}, "'a b/image_raw' cannot be a topic"),
         ({"cameras": ["a", "a"]}, "must be different names"),
         ({"cameras": [""]}, "must be different names, none empty"),
         ({"cameras": ["a", "b"], "image_topic": "image"}, "Use {camera} in it"),
