@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,11 @@ class CameraModel:
             return self
         x, y = width / self.width, height / self.height
         return self._moved(np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]), width, height)
+
+    def rectified(self) -> CameraModel:
+        """The lens that images have after rectification: the projection P, without distortion."""
+        k = np.reshape(self.p, (3, 4))[:, :3]
+        return dataclasses.replace(self, k=tuple(k.ravel().tolist()), d=())
 
     def _moved(self, change: NDArray[np.float64], width: int, height: int) -> CameraModel:
         """With pixel coordinates changed by a 3x3 matrix."""

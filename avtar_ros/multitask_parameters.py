@@ -40,6 +40,11 @@ class NodeParameters(OutputParameters):
     camera_info_topic: str = parameter(
         "", "Topic of a camera's CameraInfo; {camera} stands for its name. Empty: beside the image topic."
     )
+    rectified: bool = parameter(
+        False,
+        "Whether images are rectified, as image_proc's image_rect: then P of CameraInfo is their lens, else K and D.",
+        dynamic=True,
+    )
     transport: str = parameter(
         "auto",
         "Image messages to subscribe to: raw at image_topic, compressed at image_topic/compressed, or auto: "

@@ -116,12 +116,13 @@ class NodeCamera:
         """Remove the publishers."""
         self.outputs.destroy()
 
-    def lens(self, width: int, height: int) -> CameraModel | None:
+    def lens(self, width: int, height: int, rectified: bool) -> CameraModel | None:
         """The lens for images of this size, from the newest CameraInfo; None while that is not known or calibrated."""
-        info = self.info
-        if info is None or not info.k[0] > 0:
+        if self.info is None:
             return None
-        return CameraModel.of_images(info, width, height)
+        lens = CameraModel.of_images(self.info, width, height)
+        lens = lens.rectified() if rectified else lens
+        return lens if lens.k[0] > 0 else None
 
     def _find_source(self) -> tuple[str, Any] | None:
         """The source now used while it is published; else the first that is, or would be if there is but one."""

@@ -166,7 +166,7 @@ class Pipeline:
             return "malformed"
         header = arrival.message.header
         height, width = image.shape[:2]
-        lens = camera.lens(width, height)
+        lens = camera.lens(width, height, self.settings.rectified)
         frame = Frame(image, stamp_ns(header), header.frame_id, lens.k[0] if lens else None)
         return Job(camera, arrival, taken_ns, frame, lens, wanted)
 

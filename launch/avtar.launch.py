@@ -68,7 +68,7 @@ def generate_launch_description() -> LaunchDescription:
                 description="true: configure and activate at the start; false: a lifecycle manager does it; empty for "
                 "the parameters file's.",
             ),
-            DeclareLaunchArgument("respawn", default_value="true", description="Start the node again if it dies."),
+            DeclareLaunchArgument("respawn", default_value="false", description="Start the node again if it dies."),
             DeclareLaunchArgument("use_sim_time", default_value="false", description="Take the time from /clock."),
             DeclareLaunchArgument(
                 "profile",

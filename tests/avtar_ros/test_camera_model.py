@@ -37,6 +37,14 @@ def test_a_camera_info_without_roi_and_binning_is_taken_as_it_is() -> None:
     assert CameraModel.of_images(info(), 640, 480) == CAMERA
 
 
+def test_rectified_images_have_the_projection_and_no_distortion() -> None:
+    rectified = CAMERA.rectified()
+    assert (rectified.k[0], rectified.k[2], rectified.k[4], rectified.k[5]) == (480.0, 312.0, 490.0, 252.0)
+    assert rectified.d == ()
+    middle = rays(rectified, 4)[63, 78]
+    np.testing.assert_allclose(middle, [0, 0], atol=1e-6)
+
+
 def test_without_a_size_it_is_that_of_the_images() -> None:
     assert CameraModel.of_images(info(width=0, height=0), 640, 480) == CAMERA
 

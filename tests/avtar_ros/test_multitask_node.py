@@ -99,6 +99,28 @@ class TestMaps:
 
         client.wait_until(doubled, "depth twice as far, as through twice the focal length")
 
+    def test_the_lens_of_rectified_images_is_their_projection(self, client: Client, start: StartNode) -> None:
+        start(tasks=["depth"], rectified=True, reliability="reliable")
+        infos = client.publisher(CameraInfo, "camera/camera_info")
+        lenses = client.inbox(CameraInfo, "camera/depth/camera_info")
+        depths = client.inbox(Image, "camera/depth/image")
+        images = connect(client, depths)
+        client.await_subscriber(infos)
+        info = CameraInfo(width=WIDTH, height=HEIGHT, d=[0.1, 0.0, 0.0, 0.0, 0.0])
+        info.k[0], info.p[0], info.p[10] = 50.0, 70.0, 1.0
+        infos.publish(info)
+        number = 0
+
+        def told() -> bool:
+            nonlocal number
+            number += 1
+            images.publish(image(picture(), number))
+            client.spin(0.05)
+            return bool(lenses)
+
+        client.wait_until(told, "the lens")
+        assert (lenses[0].k[0], list(lenses[0].d)) == (70.0, [])
+
     @pytest.mark.parametrize("transport", ["auto", "compressed"])
     def test_compressed_images_are_served(self, client: Client, start: StartNode, transport: str) -> None:
         start(transport=transport)
