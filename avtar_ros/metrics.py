@@ -27,6 +27,7 @@ EDGE_TOLERANCE = 0.0075
 
 EDGE_THRESHOLDS = np.linspace(0.01, 0.99, 99, dtype=np.float32)
 MEDIAN_STEP_DEG = 0.01
+VECTORS = 8192
 
 
 class MetricError(AvtarError):
@@ -282,13 +283,20 @@ def thin_edges(edges: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def angles_deg(a: TaskMap, b: TaskMap) -> TaskMap:
     """The angles (n,) in degrees between vectors (..., 3), where both are known: finite and not zero."""
+    a, b = a.reshape(-1, 3), b.reshape(-1, 3)
+    # Few at a time stay in the processor's cache.
+    pieces = [_angles_deg(a[i : i + VECTORS], b[i : i + VECTORS]) for i in range(0, len(a), VECTORS)]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+def _angles_deg(a: TaskMap, b: TaskMap) -> TaskMap:
     lengths = [_length(vectors) for vectors in (a, b)]
     known = np.logical_and.reduce([np.isfinite(length) & (length > 0) for length in lengths])
     if not known.all():  # most often all are, and picking takes longer than the angles
         a, b, lengths = a[known], b[known], [length[known] for length in lengths]
-    p, g = (vectors / length[..., None] for vectors, length in zip((a, b), lengths, strict=True))
+    p, g = (vectors / length[:, None] for vectors, length in zip((a, b), lengths, strict=True))
     angles: TaskMap = np.degrees(2 * np.arctan2(_length(p - g), _length(p + g)))
-    return angles.reshape(-1)
+    return angles
 
 
 def _length(vectors: TaskMap) -> TaskMap:

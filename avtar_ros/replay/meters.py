@@ -19,7 +19,7 @@ from avtar_ros.pinhole import Pinhole
 from avtar_ros.surface import Window, normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, Maps
 
-TRUE_SURFACE = Window(reach=4, step=2)
+TRUE_SURFACE = Window(reach=4, step=4)
 """Wide enough to even out some of a depth camera's noise."""
 BANDS_M = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, np.inf))
 
