@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from rosbags.rosbag1 import Writer as Rosbag1Writer
-from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Rosbag2Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -55,11 +55,16 @@ def write_truth_bag(path: Path, frames: int = 5, width: int = WIDTH, height: int
 
 
 def write_ros2_bag(
-    path: Path, frames: int = 5, storage: StoragePlugin = StoragePlugin.SQLITE3
+    path: Path,
+    frames: int = 5,
+    storage: StoragePlugin = StoragePlugin.SQLITE3,
+    compression: CompressionMode = CompressionMode.NONE,
 ) -> Path:
     """A folder as `ros2 bag record` makes it: raw rgb8 colour, 16UC1 depth, and one topic that is no image."""
     types = get_typestore(Stores.ROS2_HUMBLE)
-    with Rosbag2Writer(path, version=9, storage_plugin=storage) as bag:
+    writer = Rosbag2Writer(path, version=9, storage_plugin=storage)
+    writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer as bag:
         topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in _TOPICS.items()}
         for stamp, messages in _messages(types.types, frames):
             for name, message in messages.items():
@@ -67,10 +72,13 @@ def write_ros2_bag(
     return path
 
 
-def write_ros1_bag(path: Path, frames: int = 5) -> Path:
-    """The same as a ROS 1 bag file."""
+def write_ros1_bag(path: Path, frames: int = 5, compression: str | None = None) -> Path:
+    """The same as a ROS 1 bag file, its chunks compressed by "LZ4" or "BZ2"."""
     types = get_typestore(Stores.ROS1_NOETIC)
-    with Rosbag1Writer(path) as bag:
+    writer = Rosbag1Writer(path)
+    if compression:
+        writer.set_compression(Rosbag1Writer.CompressionFormat[compression])
+    with writer as bag:
         topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in _TOPICS.items()}
         for stamp, messages in _messages(types.types, frames):
             for name, message in messages.items():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rosbags.rosbag2 import StoragePlugin
+from mcap.reader import make_reader
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from avtar_ros.replay.bag_reader import BagError, open_bag
 from avtar_ros.replay.bag_writer import BagWriter
@@ -40,7 +45,84 @@ def folder_without_metadata(folder: Path) -> Path:
     return folder / "recording"
 
 
-@pytest.mark.parametrize("write", [ros1, sqlite, sqlite_file, mcap, mcap_file, folder_without_metadata])
+def ros1_lz4(folder: Path) -> Path:
+    return write_ros1_bag(folder / "recording.bag", compression="LZ4")
+
+
+def ros1_bz2(folder: Path) -> Path:
+    return write_ros1_bag(folder / "recording.bag", compression="BZ2")
+
+
+def file_compressed(folder: Path) -> Path:
+    return write_ros2_bag(folder / "recording", compression=CompressionMode.FILE)
+
+
+def messages_compressed(folder: Path) -> Path:
+    return write_ros2_bag(folder / "recording", compression=CompressionMode.MESSAGE)
+
+
+def mcap_messages_compressed_without_metadata(folder: Path) -> Path:
+    path = write_ros2_bag(folder / "recording", storage=StoragePlugin.MCAP, compression=CompressionMode.MESSAGE)
+    (path / "metadata.yaml").unlink()
+    return path
+
+
+def mcap_chunks_compressed(folder: Path) -> Path:
+    return write_ros2_bag(folder / "recording", storage=StoragePlugin.MCAP, compression=CompressionMode.STORAGE)
+
+
+def mcap_lz4(folder: Path) -> Path:
+    """The same messages in chunks compressed by lz4, as older recorders made them."""
+    path = folder / "lz4.mcap"
+    with mcap_file(folder).open("rb") as source, path.open("wb") as file:
+        writer = McapWriter(file, compression=CompressionType.LZ4)
+        writer.start(profile="ros2")
+        channels: dict[int, int] = {}
+        for schema, channel, message in make_reader(source).iter_messages():
+            if channel.id not in channels:
+                number = writer.register_schema(schema.name, schema.encoding, schema.data)
+                channels[channel.id] = writer.register_channel(channel.topic, "cdr", number)
+            writer.add_message(channels[channel.id], message.log_time, message.data, message.publish_time)
+        writer.finish()
+    return path
+
+
+def without_definitions(folder: Path) -> Path:
+    """As recorded before messages' definitions were stored with them."""
+    path = sqlite(folder)
+    with closing(sqlite3.connect(next(path.glob("*.db3")))) as database:
+        database.execute("DELETE FROM message_definitions")
+        database.commit()
+    return path
+
+
+def split(folder: Path) -> Path:
+    """In two files, as recorders do it at a size or an age."""
+    parts = []
+    for number, frames in enumerate((slice(0, 2), slice(2, 5))):
+        (whole,) = write_ros2_bag(folder / f"whole{number}", storage=StoragePlugin.MCAP).glob("*.mcap")
+        path = folder / f"recording_{number}.mcap"
+        with whole.open("rb") as source, path.open("wb") as file:
+            writer = McapWriter(file)
+            writer.start(profile="ros2")
+            for schema, channel, message in make_reader(source).iter_messages():
+                if message.log_time in stamps(5)[frames]:
+                    number = writer.register_schema(schema.name, schema.encoding, schema.data)
+                    target = writer.register_channel(channel.topic, "cdr", number)
+                    writer.add_message(target, message.log_time, message.data, message.publish_time)
+            writer.finish()
+        parts.append(path)
+    (folder / "recording").mkdir()
+    for path in parts:
+        path.rename(folder / "recording" / path.name)
+    return folder / "recording"
+
+
+@pytest.mark.parametrize("write", [
+    ros1, ros1_lz4, ros1_bz2, sqlite, sqlite_file, without_definitions, file_compressed, messages_compressed, mcap,
+    mcap_file, folder_without_metadata, mcap_messages_compressed_without_metadata, mcap_chunks_compressed, mcap_lz4,
+    split,
+])
 def test_every_form_gives_the_same_topics_and_messages(tmp_path: Path, write) -> None:
     with open_bag(write(tmp_path)) as bag:
         assert {name: topic.count for name, topic in bag.topics.items()} == {
