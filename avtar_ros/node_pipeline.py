@@ -204,5 +204,6 @@ def _times(job: Job, prepared_ns: int, inferred_ns: int, published_ns: int) -> F
         preprocess=prepared_ns - job.taken_ns,
         engine=inferred_ns - prepared_ns,
         publish=published_ns - inferred_ns,
+        node=published_ns - job.arrival.arrived_ns,
         total=job.arrival.age_ns + published_ns - job.arrival.arrived_ns,
     )

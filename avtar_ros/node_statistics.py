@@ -38,7 +38,7 @@ class FrameCounts:
 
 @dataclass(frozen=True)
 class FrameTimes:
-    """How long one frame took, in nanoseconds; the steps before `total` add up to it."""
+    """How long one frame took, in nanoseconds; the steps before `node` add up to `total`."""
 
     transport: int
     """From the camera's stamp to arrival."""
@@ -48,6 +48,8 @@ class FrameTimes:
     engine: int
     publish: int
     """Resizing and publishing the maps; for this frame and those before it in the batch."""
+    node: int
+    """From arrival to the last map published: all steps but transport."""
     total: int
     """From the camera's stamp to the last map published."""
 

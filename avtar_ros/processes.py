@@ -41,6 +41,10 @@ class NodeProcess(AbstractContextManager["NodeProcess"]):
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def running(self) -> bool:
         """Whether it still runs; raises AvtarError with its last words where it has failed."""
         code = self._process.poll()

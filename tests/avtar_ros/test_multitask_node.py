@@ -220,10 +220,11 @@ class TestLoad:
         assert report["model"] == "tiny"
         assert "ONNX Runtime" in report["engine"]
         medians = {step: figures["p50"] for step, figures in report["latency_ms"].items()}
-        total = medians.pop("total")
+        total, node = medians.pop("total"), medians.pop("node")
         assert list(medians) == ["transport", "wait", "preprocess", "engine", "publish"]
         assert all(ms >= 0 for ms in medians.values())
         assert sum(medians.values()) == pytest.approx(total, abs=0.1)
+        assert total - node == pytest.approx(medians["transport"], abs=0.1)
 
 
 def malformed() -> dict[str, Image]:

@@ -9,7 +9,7 @@ from avtar_ros.node_statistics import WINDOW, FrameTimes, NodeStatistics
 
 
 def times(total_ms: float) -> FrameTimes:
-    return FrameTimes(transport=0, wait=0, preprocess=0, engine=0, publish=0, total=round(total_ms * 1e6))
+    return FrameTimes(transport=0, wait=0, preprocess=0, engine=0, publish=0, node=0, total=round(total_ms * 1e6))
 
 
 def test_counts_are_by_camera() -> None:
