@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -15,8 +15,9 @@ from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.perception import Frame
 from avtar_ros.replay.bag_reader import Bag, BagError
 from avtar_ros.replay.ground_truth import decode_map
+from avtar_ros.replay.interpolation import Between, around, interpolated
 from avtar_ros.replay.topics import find_camera, find_camera_info, find_truth, is_registered
-from avtar_ros.tasks import DEPTH, Maps
+from avtar_ros.tasks import DEPTH, Maps, TaskMap
 
 T = TypeVar("T")
 
@@ -67,7 +68,8 @@ class RecordedCamera:
 
     `registered` says whether true depth is aligned to the camera's images; it is taken as if it were, anyway.
     `tolerance_ns` is how far apart the stamps of an image and its truth may be. `faults` has, for each topic
-    with messages that could not be decoded, what was wrong with each. `keep_messages` makes frames bring theirs.
+    with messages that could not be decoded, what was wrong with each. `keep_messages` makes frames bring theirs;
+    `interpolate` makes true depth that of a frame's very stamp, between the images around it.
     """
 
     bag: Bag
@@ -77,6 +79,7 @@ class RecordedCamera:
     tolerance_ns: int
     info_topic: str | None = None
     keep_messages: bool = False
+    interpolate: bool = False
     registered: bool = True
     faults: dict[str, list[str]] = field(default_factory=dict)
 
@@ -113,19 +116,22 @@ class RecordedCamera:
         """
         companions = self._companions if self.keep_messages else self.truth_topics
         for stamp_ns, message, others in match_truth(
-            self._stamped_messages(every, window_ns, companions), companions, self.tolerance_ns
+            self._stamped_messages(every, window_ns, companions),
+            companions,
+            self.tolerance_ns,
+            {DEPTH.name} if self.interpolate else frozenset(),
         ):
             image = self._decoded(self.topic, to_rgb, message)
             if image is None:
                 continue
             frame = Frame(image, stamp_ns, message.header.frame_id, self.focal_px(image.shape[1]))
             truth = {
-                task: self._decoded(topic, partial(decode_map, task), others[task])
+                task: self._true_map(task, topic, others[task])
                 for task, topic in self.truth_topics.items()
                 if task in others
             }
             known = {task: task_map for task, task_map in truth.items() if task_map is not None}
-            kept = [(self.topic, message), *((companions[name], other) for name, other in others.items())]
+            kept = [(self.topic, message), *((companions[name], _nearest(other)) for name, other in others.items())]
             yield RecordedFrame(frame, known, self.topic, tuple(kept) if self.keep_messages else ())
 
     @property
@@ -142,6 +148,13 @@ class RecordedCamera:
         for topic, log_ns, message in self.bag.messages([self.topic, *names], *window_ns):
             if topic != self.topic or next(count) % every == 0:
                 yield names.get(topic), stamp_ns(message, log_ns), message
+
+    def _true_map(self, task: str, topic: str, found: Any) -> TaskMap | None:
+        """The map of a message, or that between two; None where one cannot be decoded, which is noted."""
+        if not isinstance(found, Between):
+            return self._decoded(topic, partial(decode_map, task), found)
+        before, after = (self._decoded(topic, partial(decode_map, task), m) for m in (found.before, found.after))
+        return None if before is None or after is None else interpolated(before, after, found.share)
 
     def _decoded(self, topic: str, decode: Callable[[Any], T], message: Any) -> T | None:
         """What `decode` makes of a message; None where that fails, which is noted."""
@@ -164,13 +177,21 @@ def stamp_ns(message: Any, log_ns: int) -> int:
     return int(stamp.sec) * 10**9 + int(stamp.nanosec) or log_ns
 
 
+def _nearest(found: Any) -> Any:
+    return found.nearest if isinstance(found, Between) else found
+
+
 def match_truth(
-    messages: Iterator[tuple[str | None, int, Any]], tasks: Mapping[str, Any], tolerance_ns: int
+    messages: Iterator[tuple[str | None, int, Any]],
+    tasks: Mapping[str, Any],
+    tolerance_ns: int,
+    interpolate: Collection[str] = (),
 ) -> Iterator[tuple[int, Any, dict[str, Any]]]:
     """From one stream of messages, each camera message with the nearest truth of each task, {task: message}.
 
     The stream is (task, or None for the camera; stamp; message) in any mixture, each topic in order of time.
-    A camera message comes out as soon as no better truth can come, in order, and at most WAIT are held back.
+    A camera message comes out as soon as no better truth can come, in order, and at most WAIT are held back. For tasks
+    in `interpolate` it gets the truth on both sides, as `Between`, or none.
     """
     waiting: deque[tuple[int, Any]] = deque()
     truths: dict[str, deque[tuple[int, Any]]] = {task: deque(maxlen=WAIT + 1) for task in tasks}
@@ -181,7 +202,9 @@ def match_truth(
     def release() -> tuple[int, Any, dict[str, Any]]:
         stamp, message = waiting.popleft()
         nearest = {task: min(t, key=lambda item: abs(item[0] - stamp)) for task, t in truths.items() if t}
-        return stamp, message, {k: m for k, (at, m) in nearest.items() if abs(at - stamp) <= tolerance_ns}
+        found = {k: m for k, (at, m) in nearest.items() if abs(at - stamp) <= tolerance_ns}
+        pairs = {task: around(truths[task], stamp, tolerance_ns) for task in found if task in interpolate}
+        return stamp, message, {k: m for k, m in (found | pairs).items() if m is not None}
 
     for task, stamp, message in messages:
         (waiting if task is None else truths[task]).append((stamp, message))

@@ -57,6 +57,8 @@ class ReplayOptions:
     rerun: Path | None = None
     threads: int = 0
     max_depth_m: float | None = None
+    tolerance_ms: float | None = None
+    interpolate: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +91,11 @@ def add_run_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup)
     parser.add_argument(
         "--max-depth", type=_positive(float), metavar="M", help="judge depth only where it is truly below M metres"
     )
+    parser.add_argument(
+        "--tolerance", type=_positive(float), metavar="MS",
+        help="how far apart stamps of image and truth may be (default: half the camera's interval, 50 at most)",
+    )  # fmt: skip
+    parser.add_argument("--interpolate", action="store_true", help="judge against depth between two depth images")
 
 
 def options_of(options: argparse.Namespace, bag: Path, out: Path, model: Path) -> ReplayOptions:
@@ -105,6 +112,8 @@ def options_of(options: argparse.Namespace, bag: Path, out: Path, model: Path) -
         per_frame=options.per_frame,
         threads=options.threads,
         max_depth_m=options.max_depth,
+        tolerance_ms=options.tolerance,
+        interpolate=options.interpolate,
     )
 
 
@@ -203,6 +212,9 @@ def _find_cameras(bag: Bag, perception: Perception, options: ReplayOptions) -> l
     ]
     for camera in cameras:
         camera.keep_messages = options.passthrough
+        camera.interpolate = options.interpolate
+        if options.tolerance_ms is not None:
+            camera.tolerance_ns = round(options.tolerance_ms * 1e6)
     return cameras
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,3 +125,42 @@ def test_the_tolerance_is_half_the_cameras_interval(tmp_path: Path) -> None:
     with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=100)) as bag:
         tolerance = RecordedCamera.find(bag, TASKS).tolerance_ns
     assert 0.95 * INTERVAL_NS / 2 < tolerance <= INTERVAL_NS / 2
+
+
+def write_moving_wall(path: Path, late_ns: int) -> Path:
+    """A wall that comes nearer by 0.1 m a frame, but for a corner that jumps; depth comes `late_ns` after images."""
+    with BagWriter(path) as bag:
+        for i, stamp in enumerate(stamps(5)):
+            depth = np.full((HEIGHT, WIDTH), 3000 - 100 * i, np.uint16)
+            depth[0, 0] = 1000 + 2000 * (i % 2)
+            depth[1, 1] = 0
+            bag.write_image("/camera/image", stamp, "optical", image(i), "rgb8")
+            bag.write_image("/camera/depth", stamp + late_ns, "optical", depth, "16UC1")
+    return path
+
+
+def test_depth_between_two_depth_images_is_interpolated_if_asked_for(tmp_path: Path) -> None:
+    with open_bag(write_moving_wall(tmp_path / "x.mcap", INTERVAL_NS // 4)) as bag:
+        camera = RecordedCamera.find(bag, ["depth"])
+        camera.tolerance_ns = INTERVAL_NS
+        plain = [frame.truth["depth"] for frame in camera.frames()]
+        camera.interpolate = camera.keep_messages = True
+        frames = list(camera.frames())
+    assert [float(depth[5, 5]) for depth in plain] == pytest.approx([3.0, 2.9, 2.8, 2.7, 2.6])
+    assert "depth" not in frames[0].truth  # nothing before it
+    for i, frame in enumerate(frames[1:], 1):
+        depth = frame.truth["depth"]
+        assert depth[5, 5] == pytest.approx(3 - 0.1 * i + 0.025, abs=1e-5)
+        assert np.isnan(depth[0, 0])
+        assert np.isnan(depth[1, 1])
+        (stamp,) = (m.header.stamp for topic, m in frame.messages if topic == "/camera/depth")
+        assert stamp.sec * 10**9 + stamp.nanosec == stamps(5)[i] + INTERVAL_NS // 4  # the nearest, as it was
+
+
+def test_depth_taken_with_the_image_is_not_changed_by_interpolation(tmp_path: Path) -> None:
+    with open_bag(write_moving_wall(tmp_path / "x.mcap", 0)) as bag:
+        camera = RecordedCamera.find(bag, ["depth"])
+        plain = [frame.truth["depth"] for frame in camera.frames()]
+        camera.interpolate = True
+        for expected, frame in zip(plain, camera.frames(), strict=True):
+            np.testing.assert_array_equal(frame.truth["depth"], expected)
