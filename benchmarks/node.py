@@ -53,6 +53,8 @@ FRAMES = 30
 """Different images, sent again and again."""
 IN_FLIGHT = 2
 """One that the node works on, and one that waits: more would be dropped."""
+FEWEST = 10
+"""Latencies to measure, however slow the engine is."""
 LOST_S = 1.0
 """After this time without maps, images in flight are taken for lost."""
 START_S = 60.0
@@ -180,7 +182,7 @@ def engine_ms(engine: Engine, images: list[NDArray[np.uint8]], seconds: float, r
         if rate:
             time.sleep(max(0.0, begin + i / rate - time.monotonic()))
         start = time.monotonic()
-        if start - begin > seconds:
+        if times and start - begin > seconds:
             return times
         engine.infer(image)
         times.append(1000 * (time.monotonic() - start))
@@ -221,7 +223,7 @@ def latency(
 ) -> dict[str, Any]:
     """What the node adds where it is not overloaded."""
     alone = float(np.median(engine_ms(engine, images, seconds, rate)))
-    latencies = bench.latencies_ms(rate, int(seconds * rate))
+    latencies = bench.latencies_ms(rate, max(FEWEST, int(seconds * rate)))
     p50, p99 = np.percentile(latencies, (50, 99))
     steps = {step: values["p50"] for step, values in bench.stats()["latency_ms"].items()}
     return {

@@ -1,0 +1,34 @@
+"""The node's benchmark runs and gives the figures that it promises; how large they are is not asked here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avtar_ros.engines import EngineOptions, check_maps
+from avtar_ros.resources import DEMO_MODEL, find_resource
+from benchmarks.null_engine import NullEngine
+
+ROOT = Path(__file__).resolve().parents[1]
+PROMISED = {"fps_ratio", "added_ms.p50", "python_ms.p50", "null_engine_hz.model", "null_engine_hz.camera", "startup_s"}
+
+
+def test_the_null_engine_gives_what_the_models_card_promises() -> None:
+    model = find_resource(DEMO_MODEL)
+    engine = NullEngine(model, EngineOptions())
+    images = np.zeros((2, engine.card.height, engine.card.width, 3), np.uint8)
+    check_maps(engine.infer(images), 2, engine.card, model)
+
+
+@pytest.mark.slow
+def test_the_nodes_benchmark_gives_every_figure(tmp_path: Path) -> None:
+    figures = tmp_path / "node.json"
+    command = [sys.executable, "benchmarks/node.py", "--seconds", "1", "--rounds", "1", "--json", str(figures)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    measured = json.loads(figures.read_text())
+    assert measured.keys() >= PROMISED
+    assert all(measured[name] > 0 for name in ("startup_s", "null_engine_hz.model", "null_engine_hz.camera"))
