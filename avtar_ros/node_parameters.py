@@ -71,7 +71,7 @@ def declare_parameters(node: Node, record: type[T], accept: Callable[[T], None] 
     """Declare each field of the data class `record`; raises AvtarError for a value that it may not have.
 
     `accept` is called with the values as they are to become by each later change, and takes effect at once; by
-    raising AvtarError it refuses them.
+    raising AvtarError it refuses them. Without it there are no later changes.
     """
     rules = _rules(record)
 
@@ -84,9 +84,10 @@ def declare_parameters(node: Node, record: type[T], accept: Callable[[T], None] 
     def check_and_accept(parameters: list[Parameter[Any]]) -> SetParametersResult:
         result = check(parameters)
         changes = {p.name: _value(p) for p in parameters if p.name in rules}
-        if result.successful and changes and accept:
+        if result.successful and changes:
+            old = read_parameters(node, record)
             try:
-                accept(dataclasses.replace(read_parameters(node, record), **changes))  # type: ignore[type-var]
+                (accept or _refuse_changes(old))(dataclasses.replace(old, **changes))  # type: ignore[type-var]
             except AvtarError as error:
                 return SetParametersResult(successful=False, reason=str(error))
         return result
@@ -129,6 +130,14 @@ def serve_set_parameters(node: Node, prepare: Callable[[Parameter[Any]], Awaitab
     # In a group of its own: others of the node's default group would wait for it.
     service.callback_group = MutuallyExclusiveCallbackGroup()
     service.callback_group.add_entity(service)
+
+
+def _refuse_changes(old: Any) -> Callable[[Any], None]:
+    def accept(new: Any) -> None:
+        if names := changed_parameters(old, new):
+            raise AvtarError(f"{', '.join(names)} cannot change while the node runs. Start it anew with the value.")
+
+    return accept
 
 
 def changed_parameters(old: Any, new: Any) -> list[str]:

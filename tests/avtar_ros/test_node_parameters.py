@@ -1,6 +1,7 @@
 """Parameters of a node that works: what changes at once, what is refused and why, and files of them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rclpy.parameter import Parameter, parameter_dict_from_yaml_file
 from sensor_msgs.msg import Image
 
 from avtar_ros.multitask_parameters import NodeParameters
+from avtar_ros.node_parameters import declare_parameters, parameter, read_parameters
 from tests.node_client import NODE, StartNode, array_of, connect, image, numbers, picture, set_parameters, stats
 from tests.ros_processes import Client
 from tests.tiny_models import write_tiny_model
@@ -232,6 +234,42 @@ GIVEN: dict[str, Any] = {
     "jpeg_quality": 55,
     "qos_overrides./a/edges/image.publisher.reliability": "best_effort",
 }
+
+
+@dataclass(frozen=True)
+class Few:
+    rates: tuple[float, ...] = parameter((1.0,), "Rates.", limits=(0.0, 10.0))
+    names: tuple[str, ...] = parameter(("a",), "Names.")
+    kind: str = parameter("round", "Shape.", choices=("round", "square"))
+
+
+class TestDeclared:
+    @pytest.mark.parametrize(
+        ("name", "value", "reason"),
+        [
+            ("rates", [1.0, 10.5], "10.5 is out of range: each must be from 0 to 10"),
+            ("rates", [float("nan")], "nan is out of range"),
+            ("kind", "flat", "must be one of: round, square"),
+            ("kind", "square", "kind cannot change while the node runs. Start it anew"),
+            ("rates", [1.0, 2.0], "rates cannot change while the node runs"),
+        ],
+    )
+    def test_where_a_node_does_not_take_changes_they_are_refused_with_the_reason(
+        self, client: Client, name: str, value: Any, reason: str
+    ) -> None:
+        declare_parameters(client.node, Few)
+        (result,) = client.node.set_parameters([Parameter(name, value=value)])
+        assert not result.successful
+        assert result.reason.startswith(reason)
+        assert read_parameters(client.node, Few) == Few()
+
+    def test_what_is_taken_is_told_as_a_whole_before_it_is_set(self, client: Client) -> None:
+        told: list[Few] = []
+        declare_parameters(client.node, Few, told.append)
+        assert client.node.set_parameters_atomically(
+            [Parameter("rates", value=[2.0, 3.0]), Parameter("names", value=["b", "c"])]
+        ).successful
+        assert told == [Few((2.0, 3.0), ("b", "c"))] == [read_parameters(client.node, Few)]
 
 
 class TestFiles:
