@@ -18,7 +18,7 @@ from avtar_ros.surface import Window, normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
 
 EDGE = 0.5
-WIDTH = 320
+WIDTH = 160
 
 
 class DepthNormalsMeter(Meter):
