@@ -132,7 +132,7 @@ def live(cameras: Sequence[str] = ("camera",)) -> tuple[list[str], list[str], di
         images = {topic for camera in node._cameras.values() for topic, _ in camera.source.sources}
         subscribed = sorted({subscription.topic for subscription in node.subscriptions} | images)
         own = f"{node.get_name()}/"
-        served = {service.srv_name.replace(own, "~/"): type_name(service.srv_type) for service in node.services}
+        served = {s.srv_name.removeprefix("/").replace(own, "~/"): type_name(s.srv_type) for s in node.services}
         return published, subscribed, served
     finally:
         node.close()
