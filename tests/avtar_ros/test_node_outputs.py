@@ -148,7 +148,7 @@ def test_points_are_laid_out_as_pcl_and_rviz_read_them(maps: FrameMaps) -> None:
     points = np.frombuffer(cloud.data, np.float32).reshape(cloud.height, cloud.width, 4)
     depth = maps.map("depth")[::3, ::3]
     seen = (depth >= 1) & (depth <= 8)
-    assert 0 < seen.sum()
+    assert seen.sum() > 0
     np.testing.assert_array_equal(points[..., 2], np.where(seen, depth, np.nan))
     x = (np.arange(0, WIDTH, 3) - (CAMERA.k[2] + 0.5) / 2 + 0.5) / (CAMERA.k[0] / 2) * depth
     np.testing.assert_allclose(points[..., 0][seen], x[seen], rtol=1e-4, atol=1e-4)
