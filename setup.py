@@ -66,6 +66,7 @@ setup(
         # ROS 2 Kilted's client library and messages, for machines without a ROS installation.
         "ros-wheels": ["ros-rclpy[fastrtps]==9.1.2", "ros-kilted-common-interfaces==5.5.1"],
         "train": [
+            "accelerate>=1.0",
             "h5py>=3.8",
             "kornia>=0.7",
             "onnx>=1.16",

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avtar_ros.model_card import ModelCard
+from training import processes
 from training.task_heads import TASK_HEADS
 
 CHANNELS = (64, 128, 256)
@@ -21,9 +22,10 @@ SOURCE, TARGET = 1.0, 0.0
 class Adversary(nn.Module):
     """The discriminators of all tasks, with an optimiser of their own."""
 
-    def __init__(self, card: ModelCard, tasks: Iterable[str], learning_rate: float) -> None:
+    def __init__(self, card: ModelCard, tasks: Iterable[str], learning_rate: float, device: torch.device) -> None:
         super().__init__()
         self.discriminators = nn.ModuleDict({name: _discriminator(TASK_HEADS[name].channels(card)) for name in tasks})
+        self.to(device)
         self.names = [name for name, _ in self.named_parameters(prefix="adversary")]
         self.optimiser = torch.optim.AdamW(self.parameters(), lr=learning_rate, betas=(0.9, 0.99))
 
@@ -35,15 +37,16 @@ class Adversary(nn.Module):
         self.requires_grad_(False)
         loss = torch.stack([self._judged(name, target[name].float(), SOURCE) for name in self.discriminators]).sum()
         self.requires_grad_(True)
-        return loss
+        return loss / processes.count()
 
     def learn(self, source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> float:
         """A step of telling raw outputs on the two domains apart, which no gradient leaves; gives the loss."""
         domains = ((source, SOURCE), (target, TARGET))
         judged = [self._judged(n, raw[n].detach().float(), is_) for raw, is_ in domains for n in self.discriminators]
-        loss = torch.stack(judged).sum() / 2
+        loss = torch.stack(judged).sum() / (2 * processes.count())
         self.optimiser.zero_grad()
         loss.backward()
+        processes.sum_gradients(self.parameters())
         self.optimiser.step()
         return loss.item()
 

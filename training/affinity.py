@@ -15,6 +15,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from training import processes
+
 
 class AffinityProbe:
     """Measures Ω during an ordinary backward pass of the sum of all tasks' losses.
@@ -33,8 +35,7 @@ class AffinityProbe:
     def record(self) -> Iterator[None]:
         """Watch the forward and backward pass inside this context; `affinity` is valid after it."""
         self._products = torch.zeros(self._tasks, self._tasks)
-        self._squares = torch.zeros(2, self._tasks)
-        self._whole = torch.zeros(self._tasks, self._tasks)
+        self._own = torch.zeros(2, self._tasks, self._tasks)
         handles = [linear.register_forward_hook(self._on_forward) for linear in self._linears]
         try:
             yield
@@ -44,13 +45,13 @@ class AffinityProbe:
 
     def affinity(self) -> Tensor:
         """Ω (T, T) of the recorded pass; NaN where a half of the batch has no labels for one of the two tasks."""
-        first, second = self._squares.sqrt()
+        first, second = self._own.diagonal(dim1=1, dim2=2).sqrt()
         cosines: Tensor = self._products / (first[:, None] * second[None, :])
         return cosines.clamp(min=0)
 
     def products(self) -> Tensor:
         """Inner products (T, T) of the tasks' gradients on the whole batch of the recorded pass."""
-        return self._whole
+        return self._own.sum(0) + self._products + self._products.T
 
     def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.requires_grad and len(inputs[0]) % self._tasks == 0 and inputs[0].dim() > 2:
@@ -59,16 +60,24 @@ class AffinityProbe:
     def _on_backward(self, inputs: Tensor, gradient: Tensor) -> None:
         halves = zip(self._halves(inputs), self._halves(gradient.to(inputs.dtype)), strict=True)
         for first, second in zip(*(_task_gradients(x, d) for x, d in halves), strict=True):
+            if processes.count() > 1:
+                first, second = _across_processes(first + second)
             self._products += (first @ second.T).cpu()
-            whole = first + second
-            self._whole += (whole @ whole.T).cpu()
-            self._squares += torch.stack([torch.linalg.vector_norm(half, dim=1) for half in (first, second)]).cpu() ** 2
+            self._own += torch.stack([half @ half.T for half in (first, second)]).cpu()
 
     def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(T·B, ..., C) to the two halves of the batch, (T, rows, C) each."""
         by_task: Tensor = rows.unflatten(0, (self._tasks, -1))
         middle = by_task.shape[1] // 2
         return by_task[:, :middle].flatten(1, -2), by_task[:, middle:].flatten(1, -2)
+
+
+def _across_processes(own: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of the first and second half of the batch of all processes, which is the first half of them and
+    the rest, from a process's own."""
+    nothing = torch.zeros_like(own)
+    in_first = processes.index() < processes.count() // 2
+    return processes.summed(own if in_first else nothing), processes.summed(nothing if in_first else own)
 
 
 def _task_gradients(inputs: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:

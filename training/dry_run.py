@@ -34,7 +34,7 @@ def dry_run(config: RunConfig) -> None:
         for phase in config.phases:
             run = PhaseRun(config, phase, Path(folder) / phase.name, None)
             print(f"phase {phase.name}\n{parameter_table(run.model)}")
-            batch = random_batch(run.card, phase.batch_size, phase.downscale)
+            batch = random_batch(run.card, phase.batch_size, phase.downscale).to(run.device)
             began = time.monotonic()
             losses = run.train_step(batch, batch if config.target else None)
             seconds = time.monotonic() - began

@@ -61,6 +61,7 @@ def evaluate(infer: Infer, card: ModelCard, batches: Iterable[Batch]) -> dict[st
 def torch_infer(model: InferenceModel) -> Infer:
     def infer(images: NDArray[np.uint8]) -> Maps:
         with torch.inference_mode():
-            return {name: values.numpy() for name, values in model(torch.from_numpy(images)).items()}
+            maps = model(torch.from_numpy(images).to(model.device))
+            return {name: values.cpu().numpy() for name, values in maps.items()}
 
     return infer

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from training import processes
 from training.adversary import Adversary
 from training.affinity import AffinityProbe
 from training.build import build_model, check_buildable, new_card, parameter_table
@@ -29,7 +30,7 @@ from training.checkpoint import (
 from training.config import PhaseConfig, RunConfig
 from training.conflicts import backward_projected
 from training.data.augment import augmented, downscaled
-from training.data.batch import Batch, picked
+from training.data.batch import Batch, completed, picked
 from training.data.dataset import Dataset
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
@@ -37,6 +38,9 @@ from training.evaluate import evaluate, torch_infer
 from training.models.inference import InferenceModel
 from training.objective import Objective
 from training.run_log import RunLog
+
+OWN_SEEDS = 1_000_003
+"""Between the seeds of processes, so that they do not change their images alike."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,15 @@ def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
     mean gain over the first), `log.jsonl`, one line an evaluation, and where adapters are trained
     `adapters.safetensors`, the last state without the frozen backbone.
     """
+    processes.join()
     before = load_checkpoint(config.start_from) if config.start_from else None
     check_buildable(config, before)
-    target = open_dataset(config.target.data, "train") if config.target else None
-    data = Data(open_dataset(config.data, "train"), open_dataset(config.data, "validation"), target)
+    with processes.main_first():
+        target = open_dataset(config.target.data, "train") if config.target else None
+        data = Data(open_dataset(config.data, "train"), open_dataset(config.data, "validation"), target)
+    fewest = min(len(images) for images in (data.training, target) if images is not None)
     for phase in config.phases:
-        if phase.batch_size > min(len(images) for images in (data.training, target) if images is not None):
+        if phase.batch_size * processes.count() > fewest:
             raise TrainingError(
                 f"`batch_size` of phase {phase.name} is {phase.batch_size}, but `data` has {len(data.training)} images"
                 + (f" and `target` {len(target)}." if target is not None else ".")
@@ -68,6 +75,7 @@ def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
     for phase in config.phases:
         run = PhaseRun(config, phase, folder / phase.name, before, tensorboard)
         run.go(data)
+        processes.wait()
         before = load_checkpoint(run.path)
     return run.path
 
@@ -88,11 +96,14 @@ class PhaseRun:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "last.safetensors"
         self.card = new_card(config, before)
-        self.model = build_model(config, phase.trains, self.card, before)
+        self.device = processes.device()
+        self.model = build_model(config, phase.trains, self.card, before).to(self.device)
         self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
-        self.objective = Objective(self.card, phase, config.loss_weights | phase.loss_weights)
+        self.objective = Objective(self.card, phase, config.loss_weights | phase.loss_weights).to(self.device)
         self.adversary = (
-            Adversary(self.card, self.objective.tasks, config.target.learning_rate) if config.target else None
+            Adversary(self.card, self.objective.tasks, config.target.learning_rate, self.device)
+            if config.target
+            else None
         )
         self.optimiser, self.names = _optimiser(self.model, self.objective, phase)
         self.step = 0
@@ -104,17 +115,20 @@ class PhaseRun:
     def go(self, data: Data) -> None:
         """Train to the phase's last step, or until it gets no better, evaluating and saving on the way."""
         phase = self.phase
-        print(f"phase {phase.name}\n{parameter_table(self.model)}")
+        if processes.is_main():
+            print(f"phase {phase.name}\n{parameter_table(self.model)}")
         began = time.monotonic()
-        with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name) as progress:
+        hidden = not processes.is_main()
+        with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden) as progress:
             for batch, target in self._batches(data):
                 losses = self.train_step(batch, target)
                 self.step += 1
                 progress.update()
                 progress.set_postfix({name[:3]: f"{loss:.3f}" for name, loss in losses.items()}, refresh=False)
                 if self.step % phase.evaluate_every == 0 or self.step == phase.steps:
-                    self._evaluate(data.validation, losses, time.monotonic() - began)
-                    self._save()
+                    if processes.is_main():
+                        self._evaluate(data.validation, losses, time.monotonic() - began)
+                        self._save()
                     if self._gets_no_better():
                         tqdm.write(f"no better for {phase.patience} evaluations: phase {phase.name} ends here")
                         break
@@ -137,6 +151,7 @@ class PhaseRun:
             raise TrainingError(f"data: none of the images of step {self.step} has a map for any of `tasks`.")
         if self.probe is not None and measure:
             self._update_affinity(self.probe.affinity())
+        processes.sum_gradients([*self.model.parameters(), *self.objective.parameters()])
         nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip_norm)
         self.optimiser.step()
         return total
@@ -160,10 +175,10 @@ class PhaseRun:
             weight = self.config.target.weight / self.phase.accumulate
             (weight * self.adversary.confusion(found)).backward()
             self.adversary.learn(raw, found)
-        return {name: loss.item() for name, loss in losses.items()}
+        return {name: processes.summed(loss).item() for name, loss in losses.items()}
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.phase.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.phase.bfloat16):
             raw: dict[str, Tensor] = self.model(batch.image)
         return raw
 
@@ -173,10 +188,13 @@ class PhaseRun:
         return [p for p in self.model.parameters() if p.requires_grad and p not in own]
 
     def _gets_no_better(self) -> bool:
-        return 0 < self.phase.patience <= self.log.since_best
+        """Whether the main process, which has the log, finds that it is time to stop."""
+        stop = processes.is_main() and 0 < self.phase.patience <= self.log.since_best
+        return bool(processes.summed(torch.tensor(float(stop), device=self.device)))
 
     def _update_affinity(self, measured: Tensor) -> None:
         affinity = self.model.task_embedding.affinity
+        measured = measured.to(affinity)
         measured = torch.where(measured.isnan(), affinity, measured)  # what this batch has no labels for stays
         affinity.lerp_(measured, 1 - self.config.affinity.momentum)
 
@@ -193,19 +211,21 @@ class PhaseRun:
             ahead = background.submit(prepare, self.step)
             for step in range(self.step, self.phase.steps):
                 began = time.monotonic()
-                batches = ahead.result()
+                batch, target = ahead.result()
                 self.waited += time.monotonic() - began
                 ahead = background.submit(prepare, min(step + 1, self.phase.steps - 1))
-                yield batches
+                yield batch.to(self.device), target.to(self.device) if target is not None else None
 
     def _batch(self, training: Dataset, step: int) -> Batch:
         """The batch of a step: a function of seed and step alone, so that a resumed run sees the same ones."""
         size = self.phase.batch_size
-        epoch, place = divmod(step, len(training) // size)
+        epoch, place = divmod(step, len(training) // (size * processes.count()))
         order = torch.randperm(len(training), generator=torch.Generator().manual_seed(self.config.seed + epoch))
-        batch = training.batch(order[place * size : (place + 1) * size].tolist())
-        random = torch.Generator().manual_seed(self.config.seed + step)
-        return downscaled(augmented(batch, self.config.augment, random), self.phase.downscale)
+        begin = (place * processes.count() + processes.index()) * size
+        batch = training.batch(order[begin : begin + size].tolist())
+        random = torch.Generator().manual_seed(self.config.seed + step + OWN_SEEDS * processes.index())
+        batch = downscaled(augmented(batch, self.config.augment, random), self.phase.downscale)
+        return completed(batch, self.card.tasks) if processes.count() > 1 else batch  # all have to take the same steps
 
     def _evaluate(self, validation: Dataset, losses: dict[str, float], seconds: float) -> None:
         size = self.phase.batch_size

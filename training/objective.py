@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH
+from training import processes
 from training.config import PhaseConfig
 from training.data.batch import Batch
 from training.task_heads import TASK_HEADS
@@ -46,6 +47,6 @@ class Objective(nn.Module):
         if not self.log_variance:
             return dict(losses)
         return {
-            name: (-self.log_variance[name]).exp() * loss + self.log_variance[name] / 2
+            name: (-self.log_variance[name]).exp() * loss + self.log_variance[name] / (2 * processes.count())
             for name, loss in losses.items()
         }

@@ -51,6 +51,11 @@ def concatenated(batches: Sequence[Batch]) -> Batch:
     )
 
 
+def completed(batch: Batch, tasks: Sequence[str]) -> Batch:
+    """The batch with a map of every task, unknown throughout where there is none."""
+    return Batch(batch.image, {name: _map_or_unknown(batch, name) for name in tasks}, batch.focal)
+
+
 def _map_or_unknown(batch: Batch, name: str) -> Tensor:
     if name in batch.maps:
         return batch.maps[name]

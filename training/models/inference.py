@@ -26,6 +26,10 @@ class InferenceModel(nn.Module):
         with torch.no_grad():
             self.conditions = model.conditions(height or model.card.height, width or model.card.width)
 
+    @property
+    def device(self) -> torch.device:
+        return self.model.mean.device
+
     def half(self) -> InferenceModel:
         """In place: weights and activations in float16 from here on.
 

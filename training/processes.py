@@ -1,0 +1,80 @@
+"""The processes that train one model together, each on its part of every batch, and the device that this one works on.
+
+`accelerate launch -m training fit CONFIG` starts them, on the GPUs of one machine or of several. What is a mean over a
+batch is a sum over all processes' images divided by a sum over all processes' pixels: together they do exactly what
+one process does with all of their images in one batch. Started by itself, a process is the only one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from functools import cache
+
+import torch
+import torch.distributed as dist
+from accelerate import PartialState
+from torch import Tensor, nn
+
+
+@cache
+def join() -> PartialState:
+    """Meet the others, once; before that every process is the only one."""
+    return PartialState()
+
+
+def device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device(join().device)
+
+
+def count() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def index() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_main() -> bool:
+    """Whether this process is the one that evaluates, writes and prints."""
+    return index() == 0
+
+
+def main_first() -> AbstractContextManager[None]:
+    """The main process does what is inside before all others, so that it alone makes what is kept on disk."""
+    context: AbstractContextManager[None] = join().main_process_first()
+    return context
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    join().wait_for_everyone()
+
+
+def summed(values: Tensor) -> Tensor:
+    """The sum over all processes, without gradient."""
+    return _reduced(values, dist.ReduceOp.SUM)
+
+
+def largest(values: Tensor) -> Tensor:
+    """The largest of all processes, without gradient."""
+    return _reduced(values, dist.ReduceOp.MAX)
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Give every process the sum of all processes' gradients; one that some lack is zero there."""
+    if count() == 1:
+        return
+    trained = [p for p in parameters if p.requires_grad]
+    flat = summed(torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in trained]))
+    for parameter, gradient in zip(trained, flat.split([p.numel() for p in trained]), strict=True):
+        parameter.grad = gradient.view_as(parameter)
+
+
+def _reduced(values: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
+    values = values.detach()
+    if count() > 1:
+        values = values.clone()
+        dist.all_reduce(values, operation)
+    return values
