@@ -32,3 +32,16 @@ def test_the_nodes_benchmark_gives_every_figure(tmp_path: Path) -> None:
     measured = json.loads(figures.read_text())
     assert measured.keys() >= PROMISED
     assert all(measured[name] > 0 for name in ("startup_s", "null_engine_hz.model", "null_engine_hz.camera"))
+
+
+@pytest.mark.slow
+def test_under_overload_the_node_can_say_what_became_of_each_frame(tmp_path: Path) -> None:
+    figures = tmp_path / "overload.json"
+    command = [sys.executable, "benchmarks/overload.py", "--seconds", "3", "--json", str(figures)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    measured = json.loads(figures.read_text())
+    assert measured.keys() >= {"node_ms.p99", "bound_ms", "engine_ms.p50", "memory_growth_mb"}
+    assert measured["frames.sent"] >= measured["frames.received"] > 0
+    assert measured["frames.published"] > 0
+    assert measured["frames.failed"] == measured["frames.malformed"] == measured["lost"] == 0
