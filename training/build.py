@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -71,6 +74,20 @@ def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpo
             before.load_into(model)
         model.backbone.freeze()
     return model
+
+
+def write_backbone(checkpoint: Checkpoint, folder: Path) -> None:
+    """The whole backbone that a phase trained, as a Hugging Face folder. Raises TrainingError where it lacks layers."""
+    if checkpoint.trains != "backbone":
+        raise TrainingError(
+            f"the checkpoint is of phase {checkpoint.phase!r}, whose backbone has adapters in the place of its last "
+            "layers. Name that of a phase with `trains: backbone`."
+        )
+    hf_model: Any = load_backbone(checkpoint.config.model.backbone)
+    whole = Backbone(hf_model, [0] * len(checkpoint.config.model.replace))
+    model = MultitaskModel(whole, checkpoint.config.model, checkpoint.card)
+    checkpoint.load_into(model)
+    hf_model.save_pretrained(folder)
 
 
 def parameter_table(model: MultitaskModel) -> str:

@@ -81,6 +81,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_rooms(export, int)  # none is a choice: a model whose card has no figures
     export.set_defaults(run=_export)
 
+    backbone = commands.add_parser(
+        "backbone", help="a trained backbone by itself",
+        description="Write the backbone of a checkpoint of a phase that trains it as a Hugging Face folder, which a "
+        "config can name as `model.backbone.pretrained`.",
+    )  # fmt: skip
+    backbone.add_argument("checkpoint", type=Path, help="last.safetensors of a phase with `trains: backbone`")
+    backbone.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write it")
+    backbone.set_defaults(run=_backbone)
+
+    experiments = commands.add_parser(
+        "experiments", help="do more tasks help?",
+        description="Train a config with each task alone, with more and more of its tasks, and with all of them "
+        "without TROA, TAA and TSN, with several seeds; print means, spreads and gains. Run again, it goes on.",
+    )  # fmt: skip
+    experiments.add_argument("config", type=Path, help="YAML; all variants share its budget")
+    experiments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    experiments.add_argument("--out", type=Path, help="folder of all runs (default: runs/NAME OF THE CONFIG)")
+    experiments.set_defaults(run=_experiments)
+
     affinities = commands.add_parser(
         "affinities", help="look at what the tasks are to each other",
         description="Print the affinity matrix of a checkpoint or an .onnx file, and draw it.",
@@ -227,6 +246,25 @@ def _export(options: argparse.Namespace) -> None:
         if key.startswith("fp16."):
             print(f"{key}: {agreement}")
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {', '.join(card.tasks)}")
+
+
+def _backbone(options: argparse.Namespace) -> None:
+    from training.build import write_backbone
+    from training.checkpoint import load_checkpoint
+
+    write_backbone(load_checkpoint(options.checkpoint), options.out)
+    print(f"model: {{backbone: {{pretrained: {options.out}}}}}")
+
+
+def _experiments(options: argparse.Namespace) -> None:
+    from training.config import load_config
+    from training.experiments import run_experiments, table
+
+    config = load_config(options.config)
+    folder = options.out or Path("runs") / config.name
+    text = table(run_experiments(config, options.seeds, folder), config.tasks)
+    write_atomically(folder / "table.md", text + "\n")
+    print(text)
 
 
 def _affinities(options: argparse.Namespace) -> None:

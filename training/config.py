@@ -30,12 +30,16 @@ class BackboneConfig(Section):
 
 
 class ModelConfig(Section):
-    """`replace[i]` of stage i's last layers become vision adapter layers; `window` is theirs, in tokens."""
+    """`replace[i]` of stage i's last layers become vision adapter layers; `window` is theirs, in tokens.
+
+    `taa` and `tsn` off leave out what attention and norms learn of the task, to see what they are good for."""
 
     backbone: BackboneConfig
     replace: tuple[Annotated[int, Field(ge=0)], ...]
     window: Positive = 8
     decoder_channels: Positive = 64
+    taa: bool = True
+    tsn: bool = True
 
     @model_validator(mode="after")
     def _adapters_at_the_end(self) -> ModelConfig:
@@ -59,9 +63,10 @@ class DepthConfig(Section):
 
 
 class AffinityConfig(Section):
-    """How often TROA measures the affinities (in steps), and how much of the old ones stays."""
+    """How often TROA measures the affinities (in steps, 0 for never: each task then keeps to itself), and how much of
+    the old ones stays."""
 
-    every: Positive = 10
+    every: Annotated[int, Field(ge=0)] = 10
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
 
 

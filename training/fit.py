@@ -141,7 +141,8 @@ class PhaseRun:
         self.model.train()
         torch.manual_seed(self.config.seed + self.step)  # what drops out is a function of the step, also after resuming
         self.optimiser.zero_grad()
-        measure = self.probe is not None and self.step % self.config.affinity.every == 0
+        every = self.config.affinity.every
+        measure = self.probe is not None and every > 0 and self.step % every == 0
         total: dict[str, float] = {}
         targets = _parts(target, phase.accumulate) if target is not None else [None] * phase.accumulate
         for number, (part, its_target) in enumerate(zip(_parts(batch, phase.accumulate), targets, strict=True)):

@@ -56,11 +56,12 @@ class VisionAdapterLayer(nn.Module):
         for norm in (self.inner_norm, self.outer_norm):
             norm.start_from(replaced.norm_after)
 
-    def condition(self, embedding: Tensor, height: int, width: int) -> AdapterCondition:
+    def condition(self, to_attention: Tensor, to_norms: Tensor, height: int, width: int) -> AdapterCondition:
+        """From the task embeddings (T, d) that the attention and the norms get to see, on a grid of this size."""
         return AdapterCondition(
-            self.attention.condition(embedding, height, width),
-            self.inner_norm.condition(embedding),
-            self.outer_norm.condition(embedding),
+            self.attention.condition(to_attention, height, width),
+            self.inner_norm.condition(to_norms),
+            self.outer_norm.condition(to_norms),
         )
 
     def forward(self, grid: Tensor, condition: AdapterCondition, skip: Tensor | None) -> tuple[Tensor, Tensor]:

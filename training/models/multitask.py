@@ -54,15 +54,21 @@ class MultitaskModel(nn.Module):
                 for name in card.tasks
             }
         )
+        self._taa, self._tsn = config.taa, config.tsn
+        if not config.taa:
+            for adapter in (a for adapters in self._stage_adapters() for a in adapters):
+                adapter.attention.film.requires_grad_(False)
         self.register_buffer("mean", 255 * torch.tensor(MEAN), persistent=False)
         self.register_buffer("spread", 255 * torch.tensor(SPREAD), persistent=False)
 
     def conditions(self, height: int, width: int) -> list[list[AdapterCondition]]:
         """All that depends on the tasks but not on the image of height × width, for each stage's adapter layers."""
         embedding = self.task_embedding()
+        nothing = torch.zeros_like(embedding)  # what is the same for every task
+        to_attention, to_norms = (embedding if used else nothing for used in (self._taa, self._tsn))
         return [
             [
-                adapter.condition(embedding, -(-height // stage.stride), -(-width // stage.stride))
+                adapter.condition(to_attention, to_norms, -(-height // stage.stride), -(-width // stage.stride))
                 for adapter in adapters
             ]
             for stage, adapters in zip(self.backbone.stages, self._stage_adapters(), strict=True)

@@ -96,7 +96,7 @@ def test_it_is_the_diagram(with_skip: bool) -> None:
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
     x = torch.randn(TASKS * IMAGES, HEIGHT, WIDTH, CHANNELS, dtype=torch.float64)
     skip = torch.randn_like(x) if with_skip else None
-    condition = layer.condition(embedding, HEIGHT, WIDTH)
+    condition = layer.condition(embedding, embedding, HEIGHT, WIDTH)
 
     output, passed_on = layer(x, condition, skip)
 
