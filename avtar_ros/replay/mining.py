@@ -41,9 +41,7 @@ def _badness(values: NDArray[np.float64], figure: Figure) -> NDArray[np.float64]
     return np.asarray(np.maximum(worse / max(spread, SMALLEST_SPREAD * abs(median), 1e-12), 0))
 
 
-def choose(
-    table: FrameTable, score: NDArray[np.float64], count: int, apart_ns: int
-) -> list[int]:
+def choose(table: FrameTable, score: NDArray[np.float64], count: int, apart_ns: int) -> list[int]:
     """The indices of at most `count` frames, the highest scores first; of one camera's, none closer in time than
     `apart_ns`, for neighbours teach the same."""
     chosen: list[int] = []

@@ -19,12 +19,12 @@ import pytest
 from avtar_ros.errors import AvtarError
 from avtar_ros.replay import storage
 from avtar_ros.replay.bag_reader import open_bag
+from avtar_ros.replay.bag_replay import ReplayOptions
 from avtar_ros.replay.cli import main
 from avtar_ros.replay.fleet_figures import pooled
 from avtar_ros.replay.fleet_jobs import JobRunner, outcome_of, plan
 from avtar_ros.replay.fleet_report import FleetReport
 from avtar_ros.replay.ground_truth import decode_map, truth_topic
-from avtar_ros.replay.replay_command import ReplayOptions
 from tests.browser import EXECUTABLE, Browser
 from tests.ros_processes import PATIENCE_S, REPOSITORY
 from tests.tiny_bags import write_truth_bag

@@ -18,12 +18,12 @@ from avtar_ros.engines import open_engine
 from avtar_ros.perception import Perception
 from avtar_ros.replay import parts
 from avtar_ros.replay.bag_reader import open_bag
+from avtar_ros.replay.bag_replay import PARTS
 from avtar_ros.replay.bag_writer import BagWriter
 from avtar_ros.replay.cli import main
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.parts import PartedOutput
 from avtar_ros.replay.recorded_frames import RecordedCamera
-from avtar_ros.replay.replay_command import PARTS
 from avtar_ros.replay.replaying import replay
 from tests.tiny_bags import START_NS, write_truth_bag
 from tests.tiny_models import write_tiny_model
