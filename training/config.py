@@ -37,6 +37,8 @@ class ModelConfig(Section):
     backbone: BackboneConfig
     replace: tuple[Annotated[int, Field(ge=0)], ...]
     window: Positive = 8
+    decoder: Literal["light", "swin"] = "light"
+    """Convolutions for small devices, or the authors' Swin blocks."""
     decoder_channels: Positive = 64
     taa: bool = True
     tsn: bool = True

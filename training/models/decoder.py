@@ -18,7 +18,7 @@ class LightDecoder(nn.Module):
     def __init__(self, stages: Sequence[tuple[int, int]], channels: int) -> None:
         """`stages`: channels of each, finest first, and how many times finer its grid is to become."""
         super().__init__()
-        self.projections = nn.ModuleList(_projection(of, channels, upscale) for of, upscale in stages)
+        self.projections = nn.ModuleList(projection(of, channels, upscale) for of, upscale in stages)
         self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -28,7 +28,7 @@ class LightDecoder(nn.Module):
         for level in range(last, -1, -1):
             projected = self.projections[level](features[level].permute(0, 3, 1, 2))
             if fused is not None:
-                fused = _add_shared(_upsample(fused, projected), projected)
+                fused = add_shared(upsampled(fused, projected), projected)
             else:
                 fused = projected
             if level < len(self.convolutions):
@@ -37,20 +37,22 @@ class LightDecoder(nn.Module):
         return fused
 
 
-def _projection(stage_channels: int, channels: int, upscale: int) -> nn.Module:
-    projection = nn.Conv2d(stage_channels, channels, 1)
+def projection(stage_channels: int, channels: int, upscale: int) -> nn.Module:
+    """A stage's channels to the decoder's, on a grid `upscale` times finer."""
+    same_grid = nn.Conv2d(stage_channels, channels, 1)
     if upscale == 1:
-        return projection
-    return nn.Sequential(projection, nn.ConvTranspose2d(channels, channels, upscale, upscale))
+        return same_grid
+    return nn.Sequential(same_grid, nn.ConvTranspose2d(channels, channels, upscale, upscale))
 
 
-def _upsample(coarse: Tensor, like: Tensor) -> Tensor:
+def upsampled(coarse: Tensor, like: Tensor) -> Tensor:
+    """`coarse` at the height and width of `like`."""
     if coarse.shape[2:] == like.shape[2:]:
         return coarse
     return F.interpolate(coarse, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
-def _add_shared(per_task: Tensor, shared: Tensor) -> Tensor:
+def add_shared(per_task: Tensor, shared: Tensor) -> Tensor:
     """Add a feature (B, ...) that all tasks share to one per task (T·B, ...)."""
     summed: Tensor = per_task.unflatten(0, (-1, shared.shape[0])) + shared
     return summed.flatten(0, 1)

@@ -14,6 +14,7 @@ from training.models.adapter import AdapterCondition, VisionAdapterLayer
 from training.models.backbone import Backbone
 from training.models.decoder import LightDecoder
 from training.models.stages import ReplacedLayer, Stage, Tokens
+from training.models.swin_decoder import SwinDecoder
 from training.models.task_embedding import TaskEmbedding
 from training.task_heads import TASK_HEADS
 
@@ -43,7 +44,12 @@ class MultitaskModel(nn.Module):
             for stage, replaced in zip(backbone.stages, backbone.replaced, strict=True)
         )
         stages = backbone.stages
-        self.decoder = LightDecoder([(stage.channels, stage.upscale) for stage in stages], config.decoder_channels)
+        read = [(stage.channels, stage.upscale) for stage in stages]
+        self.decoder = (
+            LightDecoder(read, config.decoder_channels)
+            if config.decoder == "light"
+            else SwinDecoder(read, config.decoder_channels, config.window)
+        )
         stride = stages[0].stride // stages[0].upscale
         self.heads = nn.ModuleDict(
             {
