@@ -38,6 +38,7 @@ PICTURES = 150
 """Different images in a generated bag, which are then shown again: enough that nothing remembers them."""
 ENGINE_SECONDS = 10.0
 MB = 1e6
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,15 @@ def engine_fps(model: Path, threads: int, seconds: float) -> float:
 
 def replay_cost(bag: Path, out: Path, arguments: list[str]) -> ReplayCost:
     """Replay in a process of its own; raises CalledProcessError where it fails."""
-    command = [sys.executable, "-m", "avtar_ros.replay.cli", str(bag), "--out", str(out), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
+    places = [str(bag.resolve()), "--out", str(out.resolve())]
+    command = [sys.executable, "-m", "avtar_ros.replay.cli", *places, *arguments]
+    measured = [sys.executable, "-m", "benchmarks.process_cost", *command]
+    result = subprocess.run(measured, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    cost = json.loads(result.stdout)
+    if cost["status"]:
+        raise subprocess.CalledProcessError(cost["status"], command)
     figures: dict[str, float] = json.loads((out / "metrics.json").read_text())
-    return ReplayCost(usage.ru_utime + usage.ru_stime, 1024 * usage.ru_maxrss, figures)
+    return ReplayCost(cost["cpu_s"], cost["peak_rss"], figures)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
