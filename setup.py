@@ -90,6 +90,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.9",
+            "tensorboard>=2.18",
             "types-protobuf",
             "types-PyYAML",
             "types-tqdm",
