@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from itertools import islice
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnavailableError, RayError
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.replay.fleet_jobs import Job, JobRunner, Outcome
 
 RETRIES = 2
 """How often a job is tried again after its worker has died."""
+RESTART_ATTEMPTS = 5
+RESTART_PAUSE_S = 2.0
+"""How often, and after what time, a worker that is being restarted is asked again: Ray itself gives up at once."""
 OBJECT_STORE_BYTES = 100 * 2**20
 """Jobs and outcomes are small; bags and maps never go through Ray."""
 
@@ -53,22 +57,28 @@ def run_jobs(jobs: Sequence[Job], cluster: Cluster) -> Iterator[Outcome]:
     with _connected(cluster):
         workers = _workers(cluster, len(jobs))
         waiting = iter(jobs)
-        running = {worker.run.remote(job): (worker, job) for worker, job in zip(workers, waiting, strict=False)}
+        running = {worker.run.remote(job): (worker, job, 1) for worker, job in zip(workers, waiting, strict=False)}
         while running:
             (done,), _ = ray.wait(list(running), num_returns=1)
-            worker, job = running.pop(done)
+            worker, job, attempt = running.pop(done)
+            try:
+                outcome: Outcome = ray.get(done)
+            except ActorUnavailableError as error:
+                if attempt < RESTART_ATTEMPTS:
+                    time.sleep(RESTART_PAUSE_S)
+                    running[worker.run.remote(job)] = (worker, job, attempt + 1)
+                    continue
+                outcome = _failed(job, error)
+            except RayError as error:  # also whatever a worker stumbled over
+                outcome = _failed(job, error)
             for following in islice(waiting, 1):
-                running[worker.run.remote(following)] = (worker, following)
-            yield _outcome(done, job)
+                running[worker.run.remote(following)] = (worker, following, 1)
+            yield outcome
 
 
-def _outcome(done: Any, job: Job) -> Outcome:
-    try:
-        outcome: Outcome = ray.get(done)
-        return outcome
-    except RayError as error:  # also whatever a worker stumbled over
-        message = f"{job.bag}: no worker could do it ({error})"
-        return Outcome(job.bag, job.model, job.out, job.groups, job.identity, {}, 0.0, 0.0, "", message)
+def _failed(job: Job, error: RayError) -> Outcome:
+    message = f"{job.bag}: no worker could do it ({error})"
+    return Outcome(job.bag, job.model, job.out, job.groups, job.identity, {}, 0.0, 0.0, "", message)
 
 
 def _workers(cluster: Cluster, jobs: int) -> list[Any]:
