@@ -38,7 +38,7 @@ PICTURES = 150
 """Different images in a generated bag, which are then shown again: enough that nothing remembers them."""
 ENGINE_SECONDS = 10.0
 MB = 1e6
-ROOT = Path(__file__).parents[1]
+PROCESS_COST = Path(__file__).with_name("process_cost.py")
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,8 @@ def engine_fps(model: Path, threads: int, seconds: float) -> float:
 
 def replay_cost(bag: Path, out: Path, arguments: list[str]) -> ReplayCost:
     """Replay in a process of its own; raises CalledProcessError where it fails."""
-    places = [str(bag.resolve()), "--out", str(out.resolve())]
-    command = [sys.executable, "-m", "avtar_ros.replay.cli", *places, *arguments]
-    measured = [sys.executable, "-m", "benchmarks.process_cost", *command]
-    result = subprocess.run(measured, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    command = [sys.executable, "-m", "avtar_ros.replay.cli", str(bag), "--out", str(out), *arguments]
+    result = subprocess.run([sys.executable, PROCESS_COST, *command], stdout=subprocess.PIPE, check=True)
     cost = json.loads(result.stdout)
     if cost["status"]:
         raise subprocess.CalledProcessError(cost["status"], command)
