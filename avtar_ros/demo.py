@@ -25,12 +25,12 @@ from tqdm import tqdm
 
 from avtar_ros.engines import EngineOptions, open_engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import make_folder
 from avtar_ros.isolation import claim_ros_domain, loopback_environment
 from avtar_ros.model_card import ModelCard
 from avtar_ros.processes import NodeProcess
 from avtar_ros.replay.bag_reader import Bag, open_bag
 from avtar_ros.replay.bag_writer import BagWriter
-from avtar_ros.replay.files import make_folder
 from avtar_ros.replay.ground_truth import decode_map
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.recorded_frames import RecordedCamera

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from avtar_ros.engines.sidecar import Gpu
+from avtar_ros.files import partial_path
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,8 @@ def save_timings(config: Any, path: Path) -> None:
     with _locked(path.with_suffix(".lock")):
         if path.is_file() and (there := config.create_timing_cache(path.read_bytes())) is not None:
             merged.combine(there, ignore_mismatch=False)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            unfinished.write_bytes(memoryview(merged.serialize()))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with partial_path(path) as partial:
+            partial.write_bytes(memoryview(merged.serialize()))
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from avtar_ros.files import partial_path
 from avtar_ros.model_card import ModelCard
 from training.config import RunConfig
 from training.errors import TrainingError
@@ -122,9 +122,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     if checkpoint.backbone_digest:
         header["backbone_digest"] = checkpoint.backbone_digest
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file({name: t.contiguous() for name, t in checkpoint.tensors.items()}, unfinished, metadata=header)
-    unfinished.replace(path)
+    with partial_path(path) as partial:
+        save_file({name: t.contiguous() for name, t in checkpoint.tensors.items()}, partial, metadata=header)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

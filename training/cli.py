@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from avtar_ros.agreement import PRECISIONS
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import write_text
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -311,9 +311,7 @@ def _print_figures(figures: dict[str, float]) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Write the whole file or nothing, in a new folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    unfinished.write_text(text)
-    unfinished.replace(path)
+    write_text(path, text)
 
 
 if __name__ == "__main__":

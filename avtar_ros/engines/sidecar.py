@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import numpy as np
 from avtar_ros.agreement import Agreement
 from avtar_ros.engines import INPUT, EngineError
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import write_text
 from avtar_ros.model_card import ModelCard
 
 FORMAT = 1
@@ -141,13 +141,7 @@ def read_sidecar(engine: Path) -> Sidecar:
 
 def write_sidecar(engine: Path, sidecar: Sidecar) -> None:
     """Write the sidecar beside `engine`, whole or not at all."""
-    path = sidecar_path(engine)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(json.dumps(dataclasses.asdict(sidecar), indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_text(sidecar_path(engine), json.dumps(dataclasses.asdict(sidecar), indent=1) + "\n")
 
 
 def read_plan(engine: Path, sidecar: Sidecar) -> bytes:

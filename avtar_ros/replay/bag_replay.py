@@ -14,10 +14,10 @@ from tqdm import tqdm
 from avtar_ros import __version__
 from avtar_ros.engines import Engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import make_folder
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import MapSize, Perception
 from avtar_ros.replay.bag_reader import Bag, BagError, open_bag
-from avtar_ros.replay.files import make_folder
 from avtar_ros.replay.frame_files import FrameFiles
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.parts import PartedOutput

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from avtar_ros.engines import EngineOptions, open_engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import write_text
 from avtar_ros.replay.bag_replay import replay_bag
 from avtar_ros.replay.comparison import Comparison, compare_sums, most_differing, verdicts
 from avtar_ros.replay.conditions import Condition
-from avtar_ros.replay.files import write_text
 from avtar_ros.replay.frame_table import FrameTable
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.replay_command import add_run_arguments, options_of

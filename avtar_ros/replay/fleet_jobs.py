@@ -16,10 +16,10 @@ from typing import Any
 
 from avtar_ros.engines import Engine, EngineOptions, open_engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import write_text
 from avtar_ros.replay import storage
 from avtar_ros.replay.bag_reader import open_bag
 from avtar_ros.replay.bag_replay import ReplayOptions, replay_bag
-from avtar_ros.replay.files import write_text
 
 OUTCOME = "outcome.json"
 

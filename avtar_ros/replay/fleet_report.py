@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avtar_ros import __version__
-from avtar_ros.replay.files import write_text
+from avtar_ros.files import write_text
 from avtar_ros.replay.fleet_figures import ModelFigures
 from avtar_ros.replay.fleet_jobs import Outcome
 from avtar_ros.replay.report import BREAKDOWN_KEYS

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from avtar_ros.replay.files import write_bytes
+from avtar_ros.files import write_bytes
 from avtar_ros.replay.ground_truth import encode_map
 from avtar_ros.replay.perceived import PerceivedFrame, camera_namespace
 

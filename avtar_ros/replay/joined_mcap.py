@@ -16,7 +16,7 @@ from mcap.records import ChunkIndex, DataEnd, Footer, Header, Statistics
 from mcap.summary import Summary
 from mcap.writer import MCAP0_MAGIC
 
-from avtar_ros.replay.files import partial_path
+from avtar_ros.files import partial_path
 
 
 def join_mcaps(parts: Sequence[Path], path: Path) -> None:

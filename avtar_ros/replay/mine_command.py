@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import make_folder
 from avtar_ros.metrics import FIGURES, Figure
 from avtar_ros.replay.bag_reader import Bag, open_bag
 from avtar_ros.replay.bag_writer import CAMERA_INFO, BagWriter
-from avtar_ros.replay.files import make_folder
 from avtar_ros.replay.frame_table import FrameTable
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.mining import choose, scores

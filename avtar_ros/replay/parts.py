@@ -27,9 +27,9 @@ from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from rosbags.typesys import Stores, get_typestore
 
+from avtar_ros.files import write_text
 from avtar_ros.replay.bag_reader import BagError
 from avtar_ros.replay.bag_writer import IMAGE, BagWriter
-from avtar_ros.replay.files import write_text
 from avtar_ros.replay.joined_mcap import join_mcaps
 from avtar_ros.replay.perceived import PerceivedFrame, map_topic
 from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame

@@ -15,11 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from avtar_ros import __version__
+from avtar_ros.files import write_text
 from avtar_ros.metrics import FIGURES, Figure
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image
 from avtar_ros.replay import charts
-from avtar_ros.replay.files import write_text
 from avtar_ros.replay.frame_table import FrameTable
 from avtar_ros.replay.judge import CLASS_IOU, FrameTime, ShownFrame, WorstFrame
 from avtar_ros.replay.meters import ScaledDepthMeter

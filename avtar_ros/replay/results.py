@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from avtar_ros import rendering
+from avtar_ros.files import write_bytes, write_json
 from avtar_ros.model_card import ModelCard
-from avtar_ros.replay.files import write_bytes, write_json
 from avtar_ros.replay.judge import Judge, ShownFrame
 from avtar_ros.replay.recorded_frames import RecordedCamera
 from avtar_ros.replay.report import Report, latency_figures

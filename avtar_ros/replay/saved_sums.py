@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import write_bytes
 from avtar_ros.metrics import Sums
 from avtar_ros.model_card import ModelCard
-from avtar_ros.replay.files import write_bytes
 
 if TYPE_CHECKING:
     from avtar_ros.replay.judge import Judge

@@ -20,10 +20,13 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def partial_path(path: Path) -> Iterator[Path]:
-    """Where to write the file `path` until the end of the `with`; then it takes its name, unless there was an error."""
+    """Where to write the file `path` until the end of the `with`; then it takes its name, or goes after an error."""
     partial = path.with_name(path.name + ".partial")
-    yield partial
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
