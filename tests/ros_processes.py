@@ -21,6 +21,9 @@ PROFILE = REPOSITORY / "config" / "fastdds_shm.xml"
 PATIENCE_S = 60.0
 """How long to wait for what should take moments, so that a busy machine fails no test."""
 
+GRACE_S = 10.0
+"""How long a process may take to end."""
+
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -64,9 +67,14 @@ class RosProcess(AbstractContextManager["RosProcess"]):
         return self._process.wait(PATIENCE_S)
 
     def __exit__(self, *_: object) -> None:
+        """Interrupt it, which gives its shared memory back, and kill it where that does not help."""
         if self.running:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-        self._process.wait()
+            self._process.wait()
 
 
 class Client(AbstractContextManager["Client"]):
