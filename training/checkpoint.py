@@ -66,6 +66,10 @@ class Checkpoint:
         kept = {n: t for n, t in self.tensors.items() if n.startswith(MODEL) and not n.startswith(BACKBONE)}
         return replace(self, tensors=kept, backbone_digest=backbone_digest(self.tensors))
 
+    def model_alone(self) -> Checkpoint:
+        """What a model is, without what a run needs to go on: enough to start another run from, and to export."""
+        return replace(self, tensors={n: t for n, t in self.tensors.items() if n.startswith(MODEL)})
+
     def load_module(self, name: str, module: nn.Module) -> None:
         """Restore a module that is not part of the model, saved by `module_tensors`."""
         own = {key.removeprefix(f"{name}."): t for key, t in self.tensors.items() if key.startswith(f"{name}.")}

@@ -56,8 +56,8 @@ def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
     """Run all phases, going on where an earlier run in `folder` stopped; gives the path of the last checkpoint.
 
     Every phase has a folder of its own with `last.safetensors`, `best.safetensors` (the evaluation with the largest
-    mean gain over the first), `log.jsonl`, one line an evaluation, and where adapters are trained
-    `adapters.safetensors`, the last state without the frozen backbone.
+    mean gain over the first), `log.jsonl`, one line an evaluation, `model.safetensors`, the last state without the
+    optimiser's, and where adapters are trained `adapters.safetensors`, without the frozen backbone either.
     """
     processes.join()
     before = load_checkpoint(config.start_from) if config.start_from else None
@@ -274,6 +274,7 @@ class PhaseRun:
         if self.log.since_best == 0:
             save_checkpoint(checkpoint, self.folder / "best.safetensors")
         save_checkpoint(checkpoint, self.path)
+        save_checkpoint(checkpoint.model_alone(), self.folder / "model.safetensors")
         if self.phase.trains == "adapters":
             path = self.folder / "adapters.safetensors"
             save_checkpoint(checkpoint.adapters_alone(), path)

@@ -68,7 +68,7 @@ def test_each_phase_leaves_a_checkpoint_and_a_log(finished: Path, config: RunCon
     for phase in config.phases:
         folder = finished / phase.name
         adapters = {"adapters.safetensors"} if phase.trains == "adapters" else set()
-        files = {"best.safetensors", "last.safetensors", "log.jsonl"} | adapters
+        files = {"best.safetensors", "last.safetensors", "model.safetensors", "log.jsonl"} | adapters
         assert {path.name for path in folder.iterdir()} == files
         checkpoint = load_checkpoint(folder / "last.safetensors")
         assert (checkpoint.phase, checkpoint.step, checkpoint.config) == (phase.name, phase.steps, config)
@@ -79,6 +79,14 @@ def test_each_phase_leaves_a_checkpoint_and_a_log(finished: Path, config: RunCon
             assert all(math.isfinite(loss) for loss in line["losses"].values())
             assert line["metrics"].keys() == FIGURES.keys()
             assert ("affinity" in line) == (phase.trains == "adapters")
+
+
+def test_the_last_model_is_written_without_the_optimisers_state(finished: Path, config: RunConfig) -> None:
+    last, alone = (load_checkpoint(finished / "adapters" / f"{name}.safetensors") for name in ("last", "model"))
+    assert {name for name in last.tensors if not name.startswith("model.")}
+    network = build_model(config, "adapters", alone.card, alone)
+    assert {f"model.{name}" for name in network.state_dict()} == set(alone.tensors)
+    assert all(torch.equal(tensor, last.tensors[name]) for name, tensor in alone.tensors.items())
 
 
 def test_adapters_train_on_the_backbone_that_the_first_phase_made(finished: Path) -> None:
