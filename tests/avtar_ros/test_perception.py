@@ -63,11 +63,21 @@ def test_maps_lie_over_their_image_whatever_its_aspect(engine: Engine, width: in
     assert (maps["segmentation"][right] == 2).all()
 
 
-def test_shrinking_averages_so_that_fine_detail_does_not_alias(engine: Engine) -> None:
-    stripes = np.zeros((8 * HEIGHT, 8 * WIDTH, 3), np.uint8)
+@pytest.mark.parametrize("height", [8 * HEIGHT, HEIGHT, HEIGHT // 2])
+def test_shrinking_averages_so_that_fine_detail_does_not_alias(engine: Engine, height: int) -> None:
+    stripes = np.zeros((height, 8 * WIDTH, 3), np.uint8)
     stripes[:, ::2] = 254
     (maps,) = Perception(engine, map_size="model")([Frame(stripes, 0)])
     np.testing.assert_allclose(maps["depth"], 0.5 + 9.5 * 127 / 255, atol=0.02)
+
+
+def test_shrinking_to_a_size_that_is_no_fraction_moves_nothing(engine: Engine) -> None:
+    """A ramp shows by its greys where each pixel was taken from."""
+    ramp = np.empty((5 * HEIGHT // 2, 5 * WIDTH // 2, 3), np.uint8)
+    ramp[:] = np.arange(5 * WIDTH // 2, dtype=np.uint8)[:, None]
+    (maps,) = Perception(engine, map_size="model")([Frame(ramp, 0)])
+    greys = (np.arange(WIDTH) + 0.5) * 2.5 - 0.5
+    np.testing.assert_allclose(maps["depth"], np.tile(0.5 + 9.5 * greys / 255, (HEIGHT, 1)), atol=0.04)
 
 
 def test_an_image_of_the_models_size_goes_in_untouched(engine: Engine) -> None:
