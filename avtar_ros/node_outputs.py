@@ -190,5 +190,6 @@ class CameraOutputs:
 
     def publish(self, wanted: Collection[str], maps: FrameMaps, header: Any) -> None:
         """Publish the wanted topics of a frame under its header, untouched."""
-        for name in wanted:
-            self._frame_topics[name].publish(maps, header)
+        for name, topic in self._frame_topics.items():
+            if name in wanted:
+                topic.publish(maps, header)

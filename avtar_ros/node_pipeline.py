@@ -53,12 +53,23 @@ class Job:
     wanted: set[str]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Frames that have been inferred together, and when they were ready for it and done."""
+
+    jobs: list[Job]
+    outputs: Maps
+    prepared_ns: int
+    inferred_ns: int
+
+
 class Pipeline:
     """Takes the newest frame of every camera, infers them as one batch, and publishes what is subscribed to.
 
-    Maps are published while the next frames are inferred; those of one batch at most wait for that. `perception`,
-    `settings` and the outputs of cameras may be replaced between frames, see `between_frames`. Whatever goes wrong with
-    a frame is counted and logged, and the next frame is served.
+    Maps are published while the next frames are inferred; those of one batch at most wait for that. Where the next
+    frames have come already, they are prepared first: of Python only one thread runs at a time, and the engine is not
+    to wait for publishing. `perception`, `settings` and the outputs of cameras may be replaced between frames, see
+    `between_frames`. Whatever goes wrong with a frame is counted and logged, and the next frame is served.
     """
 
     def __init__(
@@ -80,6 +91,8 @@ class Pipeline:
         self._thread = threading.Thread(target=self._run, name="inference")
         self._publisher = ThreadPoolExecutor(1, "publishing")
         self._published = self._publisher.submit(lambda: None)
+        self._inferred: Batch | None = None
+        """Not yet given to the publisher."""
 
     def start(self) -> None:
         self.announce()
@@ -103,6 +116,7 @@ class Pipeline:
     def between_frames(self) -> Iterator[None]:
         """A context in which no frame is in work."""
         with self._serving:
+            self._publish_inferred()
             self._published.result()
             yield
 
@@ -111,12 +125,15 @@ class Pipeline:
         for camera in self._slots.close():
             self._statistics.count(camera, "dropped")
         self._thread.join()
+        self._publish_inferred()
         self._publisher.shutdown()
 
     def _run(self) -> None:
         while self._slots.wait():
             with self._serving:
                 self._process(self._slots.take(self.perception.engine.largest_batch))
+                if not self._slots.occupied:
+                    self._publish_inferred()
 
     def _process(self, arrivals: Mapping[str, Arrival]) -> None:
         """Serve the frames that have arrived, and count what became of each that is not to be published."""
@@ -131,16 +148,26 @@ class Pipeline:
                     outcomes[name] = outcome
         if jobs:
             with self._contained("the frames"):
-                images = self.perception.prepare([job.frame for job in jobs])
-                prepared_ns = time.monotonic_ns()
-                outputs = self.perception.engine.infer(images)
-                inferred_ns = time.monotonic_ns()
-                self._published.result()
-                self._published = self._publisher.submit(self._publish, jobs, outputs, prepared_ns, inferred_ns)
+                self._infer(jobs)
                 for job in jobs:
                     del outcomes[job.camera.name]
         for camera, outcome in outcomes.items():
             self._statistics.count(camera, outcome)
+
+    def _infer(self, jobs: list[Job]) -> None:
+        """Infer frames while the maps of those before are published."""
+        images = self.perception.prepare([job.frame for job in jobs])
+        self._publish_inferred()
+        prepared_ns = time.monotonic_ns()
+        outputs = self.perception.engine.infer(images)
+        self._inferred = Batch(jobs, outputs, prepared_ns, time.monotonic_ns())
+
+    def _publish_inferred(self) -> None:
+        """Give what has been inferred to the publisher's thread, once that is done with what came before."""
+        if self._inferred is not None:
+            self._published.result()
+            self._published = self._publisher.submit(self._publish, self._inferred)
+            self._inferred = None
 
     @contextmanager
     def _contained(self, what: str) -> Iterator[None]:
@@ -170,16 +197,16 @@ class Pipeline:
         frame = Frame(image, stamp_ns(header), header.frame_id, lens.k[0] if lens else None)
         return Job(camera, arrival, taken_ns, frame, lens, wanted)
 
-    def _publish(self, jobs: list[Job], outputs: Maps, prepared_ns: int, inferred_ns: int) -> None:
+    def _publish(self, batch: Batch) -> None:
         """Publish the maps of a batch of frames; runs in the publisher's thread."""
-        for index, job in enumerate(jobs):
+        for index, job in enumerate(batch.jobs):
             outcome = "failed"
             with self._contained(f"a frame of {job.camera.name}"):
                 self._warn_without_focal_length(job)
-                of_frame = {task: maps[index] for task, maps in outputs.items()}
+                of_frame = {task: maps[index] for task, maps in batch.outputs.items()}
                 maps = FrameMaps(job.frame, of_frame, self.perception, job.lens, self.settings)
                 job.camera.outputs.publish(job.wanted, maps, job.arrival.message.header)
-                self._statistics.add_times(_times(job, prepared_ns, inferred_ns, time.monotonic_ns()))
+                self._statistics.add_times(_times(job, batch, time.monotonic_ns()))
                 outcome = "published"
             self._statistics.count(job.camera.name, outcome)
 
@@ -197,13 +224,13 @@ def stamp_ns(header: Any) -> int:
     return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
-def _times(job: Job, prepared_ns: int, inferred_ns: int, published_ns: int) -> FrameTimes:
+def _times(job: Job, batch: Batch, published_ns: int) -> FrameTimes:
     return FrameTimes(
         transport=job.arrival.age_ns,
         wait=job.taken_ns - job.arrival.arrived_ns,
-        preprocess=prepared_ns - job.taken_ns,
-        engine=inferred_ns - prepared_ns,
-        publish=published_ns - inferred_ns,
+        preprocess=batch.prepared_ns - job.taken_ns,
+        engine=batch.inferred_ns - batch.prepared_ns,
+        publish=published_ns - batch.inferred_ns,
         node=published_ns - job.arrival.arrived_ns,
         total=job.arrival.age_ns + published_ns - job.arrival.arrived_ns,
     )

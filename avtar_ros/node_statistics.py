@@ -47,7 +47,8 @@ class FrameTimes:
     """Decoding, and resizing to the model's size; for all frames of the batch."""
     engine: int
     publish: int
-    """Resizing and publishing the maps; for this frame and those before it in the batch."""
+    """Resizing and publishing the maps; for this frame and those before it in the batch, and after preparing the next
+    frames where those wait already."""
     node: int
     """From arrival to the last map published: all steps but transport."""
     total: int

@@ -184,6 +184,19 @@ class TestLoad:
         assert since["dropped"] > 0
         assert since["malformed"] == since["unwanted"] == since["failed"] == 0
 
+    def test_maps_of_a_frame_come_though_the_next_is_malformed(
+        self, client: Client, start: StartNode, tmp_path: Path
+    ) -> None:
+        slow = tmp_path / "slow.onnx"
+        write_tiny_model(slow, width=1000, height=750)
+        start(model=slow, map_size="model", tasks=["edges"])
+        edges = client.inbox(Image, "camera/edges/image")
+        images = connect(client, edges)
+        images.publish(image(picture(), 1))
+        client.spin(0.005)
+        images.publish(malformed()["short data"])
+        client.wait_until(lambda: numbers(edges) == [1], "the map of the good frame")
+
     def test_its_memory_stays_flat(self, client: Client, start: StartNode, tmp_path: Path) -> None:
         slow = tmp_path / "slow.onnx"
         write_tiny_model(slow, width=1000, height=750)
