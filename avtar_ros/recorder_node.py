@@ -21,6 +21,9 @@ from avtar_ros.replay.bag_writer import IMAGE, BagWriter
 QUEUE = 10
 BACKLOG = 64
 """Messages that may wait to be compressed and written."""
+TICK_S = 0.02
+"""How long to wait at a time. rclpy gathers all that it waits for anew, not only at each wait but for each message,
+where the timeout is not the last one's."""
 _STAMP = struct.Struct("<4xiI")
 """Where the stamp lies in a serialised message: after the encapsulation, at the very start of the header."""
 
@@ -40,7 +43,8 @@ class MapRecorder(AbstractContextManager["MapRecorder"]):
         self._writes: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(BACKLOG)
         self._writer = threading.Thread(target=self._write, name="writer")
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node("map_recorder")
+        # Each service is one more thing to wait for, which costs time at every map.
+        self._node = Node("map_recorder", enable_rosout=False, start_parameter_services=False)
         qos = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.RELIABLE)
         for topic in self._topics:
             self._node.create_subscription(Image, topic, self._callback(topic), qos, raw=True)
@@ -56,7 +60,7 @@ class MapRecorder(AbstractContextManager["MapRecorder"]):
         """Receive for about this long."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self.spin_once(left)
+            self.spin_once(min(left, TICK_S))
 
     @property
     def seconds(self) -> float:
