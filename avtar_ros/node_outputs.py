@@ -148,11 +148,19 @@ class Topic(Generic[S]):
             callback_group=passing_group(),
         )
 
-    def publish(self, source: S, header: Any = None) -> None:
+    def fill(self, source: S) -> bool:
+        """Make the message; false where there is nothing to publish."""
+        return self._fill(self._message, source)
+
+    def publish(self, header: Any = None) -> None:
         if header is not None:
             self._message.header = header
-        if self._fill(self._message, source):
-            self.publisher.publish(self._message)
+        self.publisher.publish(self._message)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the message's data."""
+        return len(getattr(self._message, "data", ()))
 
 
 class CameraOutputs:
@@ -186,10 +194,15 @@ class CameraOutputs:
     def announce(self, card: ModelCard) -> None:
         """Publish what the model's card says, for subscribers of now and later."""
         for topic in self._card_topics:
-            topic.publish(card)
+            if topic.fill(card):
+                topic.publish()
 
     def publish(self, wanted: Collection[str], maps: FrameMaps, header: Any) -> None:
-        """Publish the wanted topics of a frame under its header, untouched."""
-        for name, topic in self._frame_topics.items():
-            if name in wanted:
-                topic.publish(maps, header)
+        """Publish the wanted topics of a frame under its header, untouched.
+
+        All are made before the first is published, and then the largest goes first: whom a message wakes, competes for
+        the cores with what is left to do.
+        """
+        filled = [topic for name, topic in self._frame_topics.items() if name in wanted and topic.fill(maps)]
+        for topic in sorted(filled, key=lambda topic: topic.nbytes, reverse=True):
+            topic.publish(header)
