@@ -15,6 +15,7 @@ from avtar_ros import __version__
 from avtar_ros.engines import Engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
+from avtar_ros.memory import keep_freed_memory
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import MapSize, Perception
 from avtar_ros.replay.bag_reader import Bag, BagError, open_bag
@@ -62,6 +63,7 @@ class Replayed:
 
 def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed:
     """Replay a bag through an open engine and write the results. Raises AvtarError, OSError."""
+    keep_freed_memory()
     with open_bag(options.bag) as bag:
         perception = Perception(engine, options.tasks, options.map_size)
         cameras = _find_cameras(bag, perception, options)
