@@ -15,16 +15,20 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from mcap.writer import CompressionType, Writer
+from mcap.records import Channel, Schema
 from numpy.typing import NDArray
 from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_typestore
 
 from avtar_ros.images import to_message_fields
+from avtar_ros.replay.mcap_chunk import OpenChunk
+from avtar_ros.replay.mcap_file import McapFile
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+CHUNK_BYTES = 2**20
+"""How large a chunk becomes before it is written."""
 
 
 class BagWriter(AbstractContextManager["BagWriter"]):
@@ -38,8 +42,8 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         self.path = path
         self._partial = path.with_name(path.name + ".partial")
         self._file = self._partial.open("wb")
-        self._writer = Writer(self._file, compression=CompressionType.ZSTD)
-        self._writer.start(profile="ros2", library="avtar_ros")
+        self._mcap = McapFile(self._file)
+        self._chunk = OpenChunk()
         self._types = get_typestore(Stores.LATEST)
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
@@ -50,13 +54,19 @@ class BagWriter(AbstractContextManager["BagWriter"]):
             return
         if msgtype not in self._schemas:
             definition, _ = self._types.generate_msgdef(msgtype, ros_version=2)
-            self._schemas[msgtype] = self._writer.register_schema(msgtype, "ros2msg", definition.encode())
-        self._channels[topic] = self._writer.register_channel(topic, "cdr", self._schemas[msgtype])
+            number = self._schemas[msgtype] = len(self._schemas) + 1
+            schema = self._mcap.schemas[number] = Schema(number, definition.encode(), "ros2msg", msgtype)
+            self._chunk.add_record(schema)
+        number = self._channels[topic] = len(self._channels) + 1
+        channel = self._mcap.channels[number] = Channel(number, topic, "cdr", {}, self._schemas[msgtype])
+        self._chunk.add_record(channel)
 
     def write(self, topic: str, log_ns: int, msgtype: str, cdr: bytes | memoryview) -> None:
-        """Write a serialised message; a topic keeps the type it first had."""
+        """Write a serialised message, which must not change afterwards; a topic keeps the type it first had."""
         self.declare(topic, msgtype)
-        self._writer.add_message(self._channels[topic], log_ns, bytes(cdr), log_ns)
+        self._chunk.add_message(self._channels[topic], log_ns, cdr)
+        if self._chunk.size > CHUNK_BYTES:
+            self._flush()
 
     def write_image(
         self, topic: str, stamp_ns: int, frame_id: str, array: NDArray[Any], encoding: str
@@ -129,12 +139,20 @@ class BagWriter(AbstractContextManager["BagWriter"]):
 
     def add_metadata(self, name: str, values: dict[str, str]) -> None:
         """Put a named record of texts into the file."""
-        self._writer.add_metadata(name, values)
+        self._flush()
+        self._mcap.add_metadata(name, values)
+
+    def _flush(self) -> None:
+        """Write what has come since the last chunk."""
+        if self._chunk.indexes:
+            self._mcap.add_chunk(self._chunk)
+            self._chunk = OpenChunk()
 
     def close(self) -> None:
         """Complete the bag, which then takes its name."""
         with self._file:
-            self._writer.finish()
+            self._flush()
+            self._mcap.complete()
         self._partial.replace(self.path)
 
     def abandon(self) -> None:

@@ -7,7 +7,8 @@
     output.discard()
 
 `folder` holds `identity.json`, what the run is of, and the parts 000000.mcap, 000001.mcap, ... Each is a
-complete MCAP file, which takes its name when it is finished.
+complete MCAP file, which takes its name when it is finished. While the next part grows, finished ones are copied to
+what will be the output, so that at the end nothing is left to copy but the last.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,7 @@ from rosbags.typesys import Stores, get_typestore
 from avtar_ros.files import write_text
 from avtar_ros.replay.bag_reader import BagError
 from avtar_ros.replay.bag_writer import IMAGE, BagWriter
-from avtar_ros.replay.joined_mcap import join_mcaps
+from avtar_ros.replay.joined_mcap import JoinedMcap
 from avtar_ros.replay.perceived import PerceivedFrame, map_topic
 from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.tasks import TASKS, Maps
@@ -38,6 +39,7 @@ from avtar_ros.tasks import TASKS, Maps
 PART_FRAMES = 50
 """How many frames are at most lost when the process is killed."""
 IDENTITY = "identity.json"
+JOINED = "joined.mcap"
 METADATA = "avtar_replay"
 
 
@@ -72,6 +74,13 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
             folder.mkdir(parents=True)
             write_text(folder / IDENTITY, text)
         self.parts = list(_finished_parts(folder))
+        self._joined = JoinedMcap(folder / JOINED)
+
+    def __enter__(self) -> PartedOutput:
+        self._joined.begin()
+        for part in self.parts:
+            self._joined.add(part.path)
+        return self
 
     @property
     def frames(self) -> int:
@@ -103,8 +112,8 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
             self._finish_part()
 
     def join(self, path: Path) -> None:
-        """Make one file of all parts, which stay as they are; chunks are copied as they are compressed."""
-        join_mcaps([part.path for part in self.parts], path)
+        """Put the one file of all parts to where it belongs, once the `with` is left; the parts stay as they are."""
+        (self._folder / JOINED).replace(path)
 
     def discard(self) -> None:
         """Remove the parts."""
@@ -116,6 +125,7 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
         bag.add_metadata(METADATA, {"latencies_ns": " ".join(map(str, self._latencies_ns))})
         bag.close()
         self.parts.append(Part(bag.path, tuple(self._latencies_ns)))
+        self._joined.add(bag.path)
         self._latencies_ns.clear()
 
     def _stored_maps(self) -> Iterator[Maps]:
@@ -137,10 +147,13 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bag is not None and isinstance(error, OSError):
-            self._bag.abandon()
-        elif self._bag is not None:
-            self._finish_part()
+        with closing(self._joined):
+            if self._bag is not None and isinstance(error, OSError):
+                self._bag.abandon()
+            elif self._bag is not None:
+                self._finish_part()
+            if error is None:
+                self._joined.finish()
 
 
 def _topics(cameras: Sequence[RecordedCamera], tasks: Sequence[str]) -> dict[str, str]:
