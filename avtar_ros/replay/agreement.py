@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from avtar_ros.metrics import Figure, Sums, angles_deg, edge_tolerance_px
+from avtar_ros.metrics import Figure, Sums, angles_deg, disc, edge_tolerance_px
 from avtar_ros.pinhole import Pinhole
 from avtar_ros.replay.meters import Meter, View
 from avtar_ros.surface import Window, normals_from_depth
@@ -57,8 +57,8 @@ class EdgesBoundariesMeter(Meter):
         border = np.zeros(ids.shape, bool)
         border[:, 1:] |= ids[:, 1:] != ids[:, :-1]
         border[1:] |= ids[1:] != ids[:-1]
-        distance = cv2.distanceTransform((~edges).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        near = (distance <= edge_tolerance_px(ids)) & edges.any()
+        # A tenth of the time of a distance transform.
+        near = cv2.dilate(edges.view(np.uint8), disc(edge_tolerance_px(ids))).astype(bool)
         return np.array([np.count_nonzero(border), np.count_nonzero(border & near)], np.float64)
 
     def figures(self, sums: Sums) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Images on which no model can be expected to be good. At the size and in the grey of `stability.grey`, a frame is
+"""Images on which no model can be expected to be good. Of its small image in grey, a frame is
 
     dark         where its mean is below DARK
     overexposed  where more than OVEREXPOSED_SHARE of its pixels are at or above WHITE
@@ -14,7 +14,6 @@ import numpy as np
 
 from avtar_ros.metrics import Figure, Sums
 from avtar_ros.replay.meters import Meter, View
-from avtar_ros.replay.stability import grey
 
 DARK = 40.0
 WHITE = 250
@@ -35,7 +34,7 @@ class ImageQualityMeter(Meter):
     }
 
     def measure(self, view: View) -> Sums:
-        image = grey(view.frame.image)
+        image = view.grey
         variance = float(image.var())
         sharpness = float(cv2.Laplacian(image, cv2.CV_32F).var())
         flags = (

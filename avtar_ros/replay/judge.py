@@ -98,7 +98,7 @@ class Judge:
             for band, tally in self._bands.items():
                 tally.add(self._measure_truth(in_band(view, *band)))
         figures = {k: v for m in self.meters if m.name in brief for k, v in m.figures(brief[m.name]).items()}
-        self.looks.append(look(frame.image))
+        self.looks.append(look(view.small))
         self._keep_worst(view, figures)
         if len(self.times) % self._stride == 0:
             self._show(view)

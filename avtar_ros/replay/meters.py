@@ -9,13 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from avtar_ros.metrics import FIGURES, METRICS, DepthMetric, Figure, MetricOptions, Sums, TaskMetric
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.pinhole import Pinhole
+from avtar_ros.replay.small_image import small
 from avtar_ros.surface import Window, normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, Maps
 
@@ -40,6 +44,16 @@ class View:
             return None
         width: int = next(iter(self.maps.values())).shape[1]
         return float(self.frame.focal_px * width / self.frame.image.shape[1])
+
+    @cached_property
+    def small(self) -> NDArray[np.uint8]:
+        """The frame's RGB image, small."""
+        return small(self.frame.image)
+
+    @cached_property
+    def grey(self) -> NDArray[np.uint8]:
+        """The small image in grey."""
+        return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 class Meter(ABC):

@@ -1,7 +1,7 @@
 """How steady maps are where nothing moves: no truth is needed to see a map flicker.
 
 A pixel is static where between two consecutive frames the optical flow f is short, ‖f‖ < STILL_PX, and the image is
-the same, |I_t − I_{t−1}| ≤ SAME_GREY, both at FLOW_WIDTH pixels of width. Over static pixels,
+the same, |I_t − I_{t−1}| ≤ SAME_GREY, both of the frames' small images. Over static pixels,
 
     segmentation.flicker  = share of pixels with c_t ≠ c_{t−1}
     depth.jitter          = mean |ln d_t − ln d_{t−1}|
@@ -21,7 +21,6 @@ from avtar_ros.metrics import Figure, Sums, angles_deg
 from avtar_ros.replay.meters import Meter, View
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TaskMap
 
-FLOW_WIDTH = 320
 STILL_PX = 0.5
 SAME_GREY = 12
 LONGEST_NS = 1_000_000_000
@@ -103,17 +102,9 @@ class StaticPixels:
             return None
         if not 0 < view.frame.stamp_ns - before.frame.stamp_ns <= LONGEST_NS:
             return None
-        now, then = grey(view.frame.image), grey(before.frame.image)
+        now, then = view.grey, before.grey
         flow = self._flow.calc(now, then, np.zeros((*now.shape, 2), np.float32))
         same = cv2.absdiff(now, then) <= SAME_GREY
-        still = np.square(flow).sum(axis=-1) < STILL_PX**2
+        still = flow[..., 0] ** 2 + flow[..., 1] ** 2 < STILL_PX**2
         return np.asarray(same & still, np.uint8)
 
-
-def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An RGB image in grey, FLOW_WIDTH wide or as it is where it is smaller."""
-    height, width = image.shape[:2]
-    if width > FLOW_WIDTH:
-        size = (FLOW_WIDTH, max(1, round(height * FLOW_WIDTH / width)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)

@@ -1,7 +1,7 @@
 """Frames that look least like the rest of a recording.
 
-A frame's look is its image shrunk to LOOK_SIZE, in RGB. Over all frames, per value j of the look, with the median m_j
-and the spread s_j = 1.4826 · median |x_ij − m_j|, at least one grey level,
+A frame's look is its small image shrunk further to LOOK_SIZE, in RGB. Over all frames, per value j of the look, with
+the median m_j and the spread s_j = 1.4826 · median |x_ij − m_j|, at least one grey level,
 
     unlikeness_i = sqrt(mean_j ((x_ij − m_j) / s_j)²)
 
