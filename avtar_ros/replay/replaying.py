@@ -8,6 +8,9 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from avtar_ros.perception import Perception
 from avtar_ros.replay.judge import Judge
 from avtar_ros.replay.parts import PartedOutput
@@ -42,12 +45,21 @@ def replay(
 def perceive(
     perception: Perception, frames: Iterable[RecordedFrame]
 ) -> Generator[PerceivedFrame, None, None]:
-    """The maps of each frame. While one frame's are scaled back to its size, the engine is at the next."""
-    for inferred in prefetch(_infer(perception, frames), depth=2):
+    """The maps of each frame. The engine is at one frame while the next is scaled, and the last one's maps are."""
+    for inferred in prefetch(_infer(perception, prefetch(_prepare(perception, frames), depth=2)), depth=2):
         begin_ns = time.perf_counter_ns()
         maps = perception.finish(inferred.recorded.frame, inferred.outputs)
         latency_ns = inferred.latency_ns + time.perf_counter_ns() - begin_ns
         yield PerceivedFrame(inferred.recorded, maps, latency_ns)
+
+
+@dataclass(frozen=True)
+class _PreparedFrame:
+    """A frame with the engine's input (1, H, W, 3), and how long scaling took."""
+
+    recorded: RecordedFrame
+    images: NDArray[np.uint8]
+    latency_ns: int
 
 
 @dataclass(frozen=True)
@@ -59,12 +71,19 @@ class _InferredFrame:
     latency_ns: int
 
 
-def _infer(perception: Perception, frames: Iterable[RecordedFrame]) -> Generator[_InferredFrame, None, None]:
+def _prepare(perception: Perception, frames: Iterable[RecordedFrame]) -> Generator[_PreparedFrame, None, None]:
     for recorded in frames:
         begin_ns = time.perf_counter_ns()
-        outputs = perception.engine.infer(perception.prepare([recorded.frame]))
-        latency_ns = time.perf_counter_ns() - begin_ns
-        yield _InferredFrame(recorded, {task: outputs[task][0] for task in perception.tasks}, latency_ns)
+        images = perception.prepare([recorded.frame]).copy()
+        yield _PreparedFrame(recorded, images, time.perf_counter_ns() - begin_ns)
+
+
+def _infer(perception: Perception, frames: Iterable[_PreparedFrame]) -> Generator[_InferredFrame, None, None]:
+    for prepared in frames:
+        begin_ns = time.perf_counter_ns()
+        outputs = perception.engine.infer(prepared.images)
+        latency_ns = prepared.latency_ns + time.perf_counter_ns() - begin_ns
+        yield _InferredFrame(prepared.recorded, {task: outputs[task][0] for task in perception.tasks}, latency_ns)
 
 
 def _judge(judge: Judge, perceived: PerceivedFrame) -> None:
