@@ -18,10 +18,15 @@ def make_folder(path: Path) -> None:
         raise AvtarError(f"{path}: cannot be made a folder for the output ({error.strerror}).") from error
 
 
+def partial_name(path: Path) -> Path:
+    """What the file `path` is called while it is written."""
+    return path.with_name(path.name + ".partial")
+
+
 @contextmanager
 def partial_path(path: Path) -> Iterator[Path]:
     """Where to write the file `path` until the end of the `with`; then it takes its name, or goes after an error."""
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_name(path)
     try:
         yield partial
         partial.replace(path)

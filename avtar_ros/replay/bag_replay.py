@@ -29,6 +29,7 @@ from avtar_ros.replay.results import Run, describe_faults, describe_truth
 if TYPE_CHECKING:
     from avtar_ros.replay.rerun_log import RerunLog
 
+OUTPUT = "output.mcap"
 PARTS = "output.parts"
 
 
@@ -70,10 +71,10 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
         make_folder(options.out)
         judge = Judge(engine.card, options.max_depth_m, perception.tasks)
         begin = time.perf_counter()
-        with PartedOutput(options.out / PARTS, _identity(options, engine), cameras, perception.tasks) as output:
+        identity = _identity(options, engine)
+        with PartedOutput(options.out / PARTS, options.out / OUTPUT, identity, cameras, perception.tasks) as output:
             recalled = output.frames
             interrupted = _run(options, cameras, perception, output, judge)
-        output.join(options.out / "output.mcap")
         done = Run(
             kind="Replay",
             title=f"{options.bag.resolve().stem}",
@@ -99,7 +100,7 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
         )
     done.write(options.out)
     if not interrupted:
-        output.discard()
+        output.discard_parts()
         if not judge.times:
             raise BagError(
                 f"{options.bag}: not one image of {cameras[0].topic} could be decoded. "

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_typestore
 
+from avtar_ros.files import partial_name
 from avtar_ros.images import to_message_fields
 from avtar_ros.replay.mcap_chunk import OpenChunk
 from avtar_ros.replay.mcap_file import McapFile
@@ -37,16 +38,19 @@ class BagWriter(AbstractContextManager["BagWriter"]):
     Only where the file itself fails, by OSError, it does not take its name.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Begin the bag that will be at `path`, whose folder must exist; raises OSError."""
+    def __init__(self, path: Path, kept: int = 0) -> None:
+        """Begin the bag that will be at `path`, whose folder must exist; raises OSError.
+
+        To continue one that was not completed, give how many bytes of it to keep, which a call of `flush` ended.
+        """
         self.path = path
-        self._partial = path.with_name(path.name + ".partial")
-        self._file = self._partial.open("wb")
-        self._mcap = McapFile(self._file)
+        self._partial = partial_name(path)
+        self._file = self._partial.open("r+b" if kept else "wb")
+        self._mcap = McapFile(self._file, kept)
         self._chunk = OpenChunk()
         self._types = get_typestore(Stores.LATEST)
-        self._schemas: dict[str, int] = {}
-        self._channels: dict[str, int] = {}
+        self._schemas = {schema.name: schema.id for schema in self._mcap.schemas.values()}
+        self._channels = {channel.topic: channel.id for channel in self._mcap.channels.values()}
 
     def declare(self, topic: str, msgtype: str) -> None:
         """Say in advance that there is a topic; a topic keeps the type it first had."""
@@ -66,7 +70,7 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         self.declare(topic, msgtype)
         self._chunk.add_message(self._channels[topic], log_ns, cdr)
         if self._chunk.size > CHUNK_BYTES:
-            self._flush()
+            self.flush()
 
     def write_image(
         self, topic: str, stamp_ns: int, frame_id: str, array: NDArray[Any], encoding: str
@@ -137,26 +141,23 @@ class BagWriter(AbstractContextManager["BagWriter"]):
     def _message(self, msgtype: str) -> Any:
         return self._types.types[msgtype]
 
-    def add_metadata(self, name: str, values: dict[str, str]) -> None:
-        """Put a named record of texts into the file."""
-        self._flush()
-        self._mcap.add_metadata(name, values)
-
-    def _flush(self) -> None:
-        """Write what has come since the last chunk."""
+    def flush(self) -> int:
+        """Write what has come since the last chunk, and pass it all to the system; returns the size of the file."""
         if self._chunk.indexes:
             self._mcap.add_chunk(self._chunk)
             self._chunk = OpenChunk()
+        self._file.flush()
+        return self._file.tell()
 
     def close(self) -> None:
         """Complete the bag, which then takes its name."""
         with self._file:
-            self._flush()
+            self.flush()
             self._mcap.complete()
         self._partial.replace(self.path)
 
     def abandon(self) -> None:
-        """Let go of a bag whose file cannot be written; what got into it stays under the name for unfinished ones."""
+        """Let go of a bag that is not closed; what got into it stays under the name for unfinished ones."""
         with suppress(OSError):
             self._file.close()
 

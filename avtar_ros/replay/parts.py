@@ -1,14 +1,13 @@
 """A run's output while it grows: in parts, so that whatever interrupts the run, finished parts are kept.
 
-    with PartedOutput(folder, identity, cameras, tasks) as output:
+    with PartedOutput(folder, Path("output.mcap"), identity, cameras, tasks) as output:
         for perceived in output.recall(recorded_frames): ...   # what an earlier run has finished
         output.write(perceived)                                # what comes after that
-    output.join(Path("output.mcap"))
-    output.discard()
+    output.discard_parts()
 
-`folder` holds `identity.json`, what the run is of, and the parts 000000.mcap, 000001.mcap, ... Each is a
-complete MCAP file, which takes its name when it is finished. While the next part grows, finished ones are copied to
-what will be the output, so that at the end nothing is left to copy but the last.
+The maps go to one file, which takes its name and gets its index when the `with` is left. `folder` says what is in it:
+`identity.json`, what the run is of, and for each finished part, 000000.json, 000001.json, ..., where it ends in the
+file and how long its frames took.
 """
 
 from __future__ import annotations
@@ -17,21 +16,20 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from mcap.exceptions import McapError
-from mcap.reader import make_reader
+from mcap.reader import NonSeekingReader
 from rosbags.typesys import Stores, get_typestore
 
-from avtar_ros.files import write_text
+from avtar_ros.files import partial_name, write_text
 from avtar_ros.replay.bag_reader import BagError
 from avtar_ros.replay.bag_writer import IMAGE, BagWriter
-from avtar_ros.replay.joined_mcap import JoinedMcap
+from avtar_ros.replay.mcap_stored import stored_chunks
 from avtar_ros.replay.perceived import PerceivedFrame, map_topic
 from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.tasks import TASKS, Maps
@@ -39,47 +37,56 @@ from avtar_ros.tasks import TASKS, Maps
 PART_FRAMES = 50
 """How many frames are at most lost when the process is killed."""
 IDENTITY = "identity.json"
-JOINED = "joined.mcap"
-METADATA = "avtar_replay"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A finished part and how long each of its frames took."""
+    """A finished part: the byte at which it ends in the file, and how long each of its frames took."""
 
-    path: Path
+    end: int
     latencies_ns: tuple[int, ...]
 
 
 class PartedOutput(AbstractContextManager["PartedOutput"]):
     """The output of a run of the model's `tasks` over cameras, begun or continued.
 
-    `identity` says what the run is of, all that the maps depend on: parts of another run are thrown away. On
-    leaving, also by an error, what was written is finished as a part; but not when the files themselves failed.
-    Raises OSError, and BagError where two things would go to one topic.
+    `path` is the file, beside which `folder` says what is in it. `identity` says what the run is of, all that the maps
+    depend on: parts of another run are thrown away. On leaving by an error, what was written is finished as a part, but
+    not when the files themselves failed, and the file stays without its name. Raises OSError, and BagError where two
+    things would go to one topic.
     """
 
     def __init__(
-        self, folder: Path, identity: Mapping[str, str], cameras: Sequence[RecordedCamera], tasks: Sequence[str]
+        self,
+        folder: Path,
+        path: Path,
+        identity: Mapping[str, str],
+        cameras: Sequence[RecordedCamera],
+        tasks: Sequence[str],
     ) -> None:
         self._folder = folder
+        self._path = path
         self._tasks_by_topic = {map_topic(c.topic, task): task for c in cameras for task in tasks}
         self._tasks = tuple(tasks)
         self._topics = _topics(cameras, tasks)
-        self._bag: BagWriter | None = None
         self._latencies_ns: list[int] = []
         text = json.dumps(dict(identity), indent=1) + "\n"
         if not _holds(folder / IDENTITY, text):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             write_text(folder / IDENTITY, text)
-        self.parts = list(_finished_parts(folder))
-        self._joined = JoinedMcap(folder / JOINED)
+        self.parts = list(_recorded_parts(folder))
+        if self.parts:
+            _take_name_away(path)
+            ends = _ends_of_chunks(partial_name(path))
+            self.parts = list(itertools.takewhile(lambda part: part.end in ends, self.parts))
+        for stale in sorted(folder.glob("[0-9]*.json"))[len(self.parts) :]:
+            stale.unlink()
 
     def __enter__(self) -> PartedOutput:
-        self._joined.begin()
-        for part in self.parts:
-            self._joined.add(part.path)
+        self._bag = BagWriter(self._path, self.parts[-1].end if self.parts else 0)
+        for topic, msgtype in self._topics.items():
+            self._bag.declare(topic, msgtype)
         return self
 
     @property
@@ -95,11 +102,6 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
 
     def write(self, perceived: PerceivedFrame) -> None:
         """Write a frame's maps, and the messages it was made of where it has them."""
-        if self._bag is None:
-            self._bag = BagWriter(self._folder / f"{len(self.parts):06}.mcap")
-            # In every part the same, so that parts can be joined as they are.
-            for topic, msgtype in self._topics.items():
-                self._bag.declare(topic, msgtype)
         recorded = perceived.recorded
         frame = recorded.frame
         for topic, message in recorded.messages:
@@ -111,49 +113,41 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
         if len(self._latencies_ns) == PART_FRAMES:
             self._finish_part()
 
-    def join(self, path: Path) -> None:
-        """Put the one file of all parts to where it belongs, once the `with` is left; the parts stay as they are."""
-        (self._folder / JOINED).replace(path)
-
-    def discard(self) -> None:
-        """Remove the parts."""
+    def discard_parts(self) -> None:
+        """Forget the parts; the file stays, and cannot be continued any more."""
         shutil.rmtree(self._folder)
 
     def _finish_part(self) -> None:
-        assert self._bag is not None
-        bag, self._bag = self._bag, None
-        bag.add_metadata(METADATA, {"latencies_ns": " ".join(map(str, self._latencies_ns))})
-        bag.close()
-        self.parts.append(Part(bag.path, tuple(self._latencies_ns)))
-        self._joined.add(bag.path)
+        part = Part(self._bag.flush(), tuple(self._latencies_ns))
+        write_text(_part_path(self._folder, len(self.parts)), json.dumps(asdict(part)) + "\n")
+        self.parts.append(part)
         self._latencies_ns.clear()
 
     def _stored_maps(self) -> Iterator[Maps]:
         types = get_typestore(Stores.LATEST)
         maps: Maps = {}
-        for part in self.parts:
-            with part.path.open("rb") as file:
-                for _, channel, stored in make_reader(file).iter_messages(log_time_order=False):
-                    if channel.topic not in self._tasks_by_topic:
-                        continue
-                    task = TASKS[self._tasks_by_topic[channel.topic]]
-                    message: Any = types.deserialize_cdr(stored.data, IMAGE)
-                    shape = task.shape(message.height, message.width)
-                    maps[task.name] = np.frombuffer(message.data, task.dtype).reshape(shape)
-                    if len(maps) == len(self._tasks):
-                        yield maps
-                        maps = {}
+        with partial_name(self._path).open("rb") as file:
+            for _, channel, stored in NonSeekingReader(file).iter_messages(log_time_order=False):
+                if channel.topic not in self._tasks_by_topic:
+                    continue
+                task = TASKS[self._tasks_by_topic[channel.topic]]
+                message: Any = types.deserialize_cdr(stored.data, IMAGE)
+                shape = task.shape(message.height, message.width)
+                maps[task.name] = np.frombuffer(message.data, task.dtype).reshape(shape)
+                if len(maps) == len(self._tasks):
+                    yield maps
+                    maps = {}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with closing(self._joined):
-            if self._bag is not None and isinstance(error, OSError):
-                self._bag.abandon()
-            elif self._bag is not None:
+        try:
+            if self._latencies_ns and not isinstance(error, OSError):
                 self._finish_part()
             if error is None:
-                self._joined.finish()
+                self._bag.close()
+        finally:
+            self._bag.abandon()
 
 
 def _topics(cameras: Sequence[RecordedCamera], tasks: Sequence[str]) -> dict[str, str]:
@@ -179,13 +173,37 @@ def _holds(path: Path, text: str) -> bool:
         return False
 
 
-def _finished_parts(folder: Path) -> Iterator[Part]:
-    """The parts from the first on, up to one that is missing or damaged."""
+def _recorded_parts(folder: Path) -> Iterator[Part]:
+    """The parts from the first on, up to one that is missing."""
     for index in itertools.count():
-        path = folder / f"{index:06}.mcap"
-        try:
-            with path.open("rb") as file:
-                metadata = next(record for record in make_reader(file).iter_metadata() if record.name == METADATA)
-        except (OSError, McapError, StopIteration):
+        part = _recorded_part(_part_path(folder, index))
+        if part is None:
             return
-        yield Part(path, tuple(map(int, metadata.metadata["latencies_ns"].split())))
+        yield part
+
+
+def _recorded_part(path: Path) -> Part | None:
+    try:
+        part = json.loads(path.read_text())
+        return Part(part["end"], tuple(part["latencies_ns"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _part_path(folder: Path, index: int) -> Path:
+    return folder / f"{index:06}.json"
+
+
+def _take_name_away(path: Path) -> None:
+    """Make a run's file, where it was completed when the run was interrupted, one that is being written again."""
+    if not partial_name(path).exists() and path.exists():
+        path.replace(partial_name(path))
+
+
+def _ends_of_chunks(path: Path) -> set[int]:
+    """The bytes at which complete chunks end."""
+    try:
+        with path.open("rb") as file:
+            return {chunk.end for chunk in stored_chunks(file)}
+    except FileNotFoundError:
+        return set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import resource
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mcap.reader import make_reader
+from mcap.reader import NonSeekingReader, make_reader
 
 from avtar_ros.engines import open_engine
 from avtar_ros.perception import Perception
@@ -64,12 +65,13 @@ def test_killed_at_random_times_it_ends_with_the_same_bytes(tmp_path: Path, mode
 def kill_after(seconds: float, command: list[str], parts_folder: Path, wanted: int) -> int:
     """Kill a run some time after it has begun its part number `wanted`; returns how many parts it leaves."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not list(parts_folder.glob(f"{wanted:06}.mcap*")):
+    begun = parts_folder / (f"{wanted - 1:06}.json" if wanted else "identity.json")
+    while process.poll() is None and not begun.exists():
         time.sleep(0.005)
     time.sleep(seconds)
     process.kill()
     process.wait()
-    return len(list(parts_folder.glob("0*.mcap")))
+    return len(list(parts_folder.glob("0*.json")))
 
 
 def write_harder_and_harder(path: Path) -> Path:
@@ -106,7 +108,7 @@ def test_where_writing_fails_finished_parts_are_kept_and_the_next_run_continues(
     error = capsys.readouterr().err
     assert "run the same again to continue" in error
     assert "Traceback" not in error
-    assert [path.name for path in (tmp_path / "out" / PARTS).glob("*.mcap")] == ["000000.mcap"]
+    assert [path.name for path in (tmp_path / "out" / PARTS).glob("0*")] == ["000000.json"]
     assert not (tmp_path / "out/output.mcap").exists()
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
@@ -115,7 +117,7 @@ def test_where_writing_fails_finished_parts_are_kept_and_the_next_run_continues(
 
 
 def begin(folder: Path, camera: RecordedCamera, identity: str = "this run") -> PartedOutput:
-    return PartedOutput(folder, {"of": identity}, [camera], TASKS)
+    return PartedOutput(folder / "parts", folder / "output.mcap", {"of": identity}, [camera], TASKS)
 
 
 def test_finished_frames_come_from_the_parts_bit_for_bit_without_inference(
@@ -125,11 +127,11 @@ def test_finished_frames_come_from_the_parts_bit_for_bit_without_inference(
     with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=10)) as bag, open_engine(model) as engine:
         camera = RecordedCamera.find(bag, TASKS)
         first, second = Judge(engine.card), Judge(engine.card)
-        with begin(tmp_path / "parts", camera) as output:
+        with begin(tmp_path, camera) as output:
             fresh = list(replay(camera.frames(), Perception(engine), output, first))
         assert [len(part.latencies_ns) for part in output.parts] == [4, 4, 2]
         engine.close()  # it would raise if it were asked for one more frame
-        with begin(tmp_path / "parts", camera) as output:
+        with begin(tmp_path, camera) as output:
             recalled = list(replay(camera.frames(), Perception(engine), output, second))
     assert second.figures == first.figures
     assert second.times == first.times
@@ -142,43 +144,49 @@ def test_finished_frames_come_from_the_parts_bit_for_bit_without_inference(
 def test_parts_of_another_run_are_thrown_away(tmp_path: Path, model: Path) -> None:
     with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=3)) as bag, open_engine(model) as engine:
         camera = RecordedCamera.find(bag, TASKS)
-        with begin(tmp_path / "parts", camera) as output:
+        with begin(tmp_path, camera) as output:
             assert len(list(replay(camera.frames(), Perception(engine), output, Judge(engine.card)))) == 3
-        assert begin(tmp_path / "parts", camera).frames == 3
-        assert begin(tmp_path / "parts", camera, identity="another run").frames == 0
+        assert begin(tmp_path, camera).frames == 3
+        assert begin(tmp_path, camera, identity="another run").frames == 0
 
 
 def test_a_damaged_part_and_all_after_it_are_made_again(tmp_path: Path, model: Path, monkeypatch) -> None:
     monkeypatch.setattr(parts, "PART_FRAMES", 2)
     with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=6)) as bag, open_engine(model) as engine:
         camera = RecordedCamera.find(bag, TASKS)
-        with begin(tmp_path / "parts", camera) as output:
+        with begin(tmp_path, camera) as output:
             list(replay(camera.frames(), Perception(engine), output, Judge(engine.card)))
-        damaged = output.parts[1].path
-        damaged.write_bytes(damaged.read_bytes()[:1000])
-        with begin(tmp_path / "parts", camera) as output:
+        file = tmp_path / "output.mcap"
+        file.write_bytes(file.read_bytes()[: output.parts[1].end - 10])
+        with begin(tmp_path, camera) as output:
             assert output.frames == 2
             assert len(list(replay(camera.frames(), Perception(engine), output, Judge(engine.card)))) == 6
         assert output.frames == 6
 
 
-def test_the_joined_file_has_the_parts_messages_and_a_right_index(tmp_path: Path, model: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("first", [0, 3, 7, 8])
+def test_the_file_has_all_messages_and_a_right_index_however_often_it_was_begun(
+    tmp_path: Path, model: Path, monkeypatch, first: int
+) -> None:
+    """The first so many frames in one run, all 8 in another."""
     monkeypatch.setattr(parts, "PART_FRAMES", 3)
     with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=8)) as bag, open_engine(model) as engine:
         camera = RecordedCamera.find(bag, TASKS)
-        with begin(tmp_path / "parts", camera) as output:
-            list(replay(camera.frames(), Perception(engine), output, Judge(engine.card)))
-    output.join(tmp_path / "joined.mcap")
-    separate = []
-    for part in output.parts:
-        with part.path.open("rb") as file:
-            separate += [(c.topic, m.log_time, m.data) for _, c, m in make_reader(file).iter_messages()]
-    with (tmp_path / "joined.mcap").open("rb") as file:
+        for frames in (first, 8):
+            with begin(tmp_path, camera) as output:
+                some = (frame for frame in itertools.islice(camera.frames(), frames))
+                perceived = list(replay(some, Perception(engine), output, Judge(engine.card)))
+    expected = [(f"/camera/{task}/image", p.recorded.frame.stamp_ns) for p in perceived for task in TASKS]
+    with (tmp_path / "output.mcap").open("rb") as file:
         reader = make_reader(file, validate_crcs=True)
-        assert [(c.topic, m.log_time, m.data) for _, c, m in reader.iter_messages()] == separate
+        found = [(c.topic, m.log_time, m.data) for _, c, m in reader.iter_messages()]
+        assert [(topic, time) for topic, time, _ in found] == expected
         depth = [m.log_time for _, _, m in reader.iter_messages(topics=["/camera/depth/image"])]
-        assert depth == [time for topic, time, _ in separate if topic == "/camera/depth/image"]
+        assert depth == [time for topic, time in expected if topic == "/camera/depth/image"]
         statistics = reader.get_summary().statistics
+        file.seek(0)
+        in_order = NonSeekingReader(file, validate_crcs=True).iter_messages(log_time_order=False)
+        assert [(c.topic, m.log_time, m.data) for _, c, m in in_order] == found
     assert statistics.message_count == 8 * len(TASKS)
     assert statistics.chunk_count >= 3
     assert (statistics.message_start_time, statistics.message_end_time) == (depth[0], depth[-1])
