@@ -75,11 +75,16 @@ class StabilityMeter(Meter):
             return None
         height, width = now.shape[:2]
         mask = cv2.resize(static, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
-        values = self._difference(now[mask], then[mask])
+        values = self._difference(_picked(now, mask), _picked(then, mask))
         return np.array([values.size, values.sum()], np.float64)
 
     def figures(self, sums: Sums) -> dict[str, float]:
         return {self._key: float(sums[1] / sums[0])} if sums[0] else {}
+
+
+def _picked(task_map: TaskMap, mask: NDArray[np.bool_]) -> TaskMap:
+    """The map's pixels (n[, 3]) where the mask (H, W) is true; of vectors five times as fast as `task_map[mask]`."""
+    return np.compress(mask.ravel(), task_map.reshape(mask.size, *task_map.shape[2:]), axis=0)
 
 
 class StaticPixels:
