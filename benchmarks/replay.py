@@ -5,8 +5,8 @@ python benchmarks/replay.py --seconds 3600 --rate 10 --size 160 120 --json build
 
 The bag is made here unless one is given: a camera over a textured plane, as JPEG with CameraInfo. The replay is the
 command itself in a process of its own; the engine alone is measured in this one, before and after it, with as many
-threads and the images ready. `fps_ratio` is frames per second of the whole replay, judging and writing
-included, over those of the engine alone; `peak_rss_mb` is the most memory that the replay's process ever had.
+threads and the images ready. `fps_ratio` is frames per second of the whole replay, judging and writing included, over
+those of the engine alone; `peak_rss_mb` is the most memory that the replay's process ever had.
 `cpu_s` is what it spent on all cores, which says how much of the ratio is for want of them.
 """
 

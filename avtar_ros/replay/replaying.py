@@ -45,7 +45,7 @@ def replay(
 def perceive(
     perception: Perception, frames: Iterable[RecordedFrame]
 ) -> Generator[PerceivedFrame, None, None]:
-    """The maps of each frame. The engine is at one frame while the next is scaled, and the last one's maps are."""
+    """The maps of each frame. While the engine is at one, the next is scaled for it, and the last one's maps back."""
     for inferred in prefetch(_infer(perception, prefetch(_prepare(perception, frames), depth=2)), depth=2):
         begin_ns = time.perf_counter_ns()
         maps = perception.finish(inferred.recorded.frame, inferred.outputs)
