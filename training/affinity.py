@@ -21,10 +21,11 @@ from training import processes
 class AffinityProbe:
     """Measures Ω during an ordinary backward pass of the sum of all tasks' losses.
 
-    Tasks are stacked along the batch, so the rows of a linear layer's input x and output gradient δ that belong to
-    one task and half batch give that task's gradient, δᵀx, of that half: no further backward pass is needed. A loss
-    that is a mean over the batch is cut in halves as it is, with the whole batch's denominator; the cosine does not
-    notice.
+    Linear layers see tokens (T, B, ..., C), so the rows of a layer's input x and output gradient δ that belong to one
+    task and half batch give that task's gradient, δᵀx, of that half: no further backward pass is needed. A layer that
+    sees tokens still shared by all tasks, (1, B, ..., C), is made to hand each task its own output meanwhile, for its
+    gradient to come back apart. A loss that is a mean over the batch is cut in halves as it is, with the whole batch's
+    denominator; the cosine does not notice.
     """
 
     def __init__(self, module: nn.Module, tasks: int) -> None:
@@ -53,9 +54,12 @@ class AffinityProbe:
         """Inner products (T, T) of the tasks' gradients on the whole batch of the recorded pass."""
         return self._own.sum(0) + self._products + self._products.T
 
-    def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if output.requires_grad and len(inputs[0]) % self._tasks == 0 and inputs[0].dim() > 2:
-            output.register_hook(partial(self._on_backward, inputs[0].detach()))
+    def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if not output.requires_grad or output.dim() < 3:
+            return output
+        rows, per_task = (x.expand(self._tasks, *x.shape[1:]) for x in (inputs[0].detach(), output))
+        per_task.register_hook(partial(self._on_backward, rows))
+        return per_task
 
     def _on_backward(self, inputs: Tensor, gradient: Tensor) -> None:
         halves = zip(self._halves(inputs), self._halves(gradient.to(inputs.dtype)), strict=True)
@@ -66,10 +70,9 @@ class AffinityProbe:
             self._own += torch.stack([half @ half.T for half in (first, second)]).cpu()
 
     def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(T·B, ..., C) to the two halves of the batch, (T, rows, C) each."""
-        by_task: Tensor = rows.unflatten(0, (self._tasks, -1))
-        middle = by_task.shape[1] // 2
-        return by_task[:, :middle].flatten(1, -2), by_task[:, middle:].flatten(1, -2)
+        """(T, B, ..., C) to the two halves of the batch, (T, rows, C) each."""
+        middle = rows.shape[1] // 2
+        return rows[:, :middle].flatten(1, -2), rows[:, middle:].flatten(1, -2)
 
 
 def _across_processes(own: Tensor) -> tuple[Tensor, Tensor]:

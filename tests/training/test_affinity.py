@@ -114,7 +114,8 @@ def test_measuring_leaves_the_gradients_as_they_are() -> None:
     measured_affinity(network, image, maps)
     for name, parameter in network.named_parameters():
         assert (parameter.grad is None) == (name not in plain)
-        assert parameter.grad is None or torch.equal(parameter.grad, plain[name])
+        if parameter.grad is not None:  # sums over tasks, which the first layer's are, round in another order
+            torch.testing.assert_close(parameter.grad, plain[name], rtol=1e-4, atol=1e-7)
 
 
 def test_nothing_is_watched_after_the_step() -> None:
@@ -132,8 +133,8 @@ def test_nothing_is_watched_after_the_step() -> None:
 def test_a_layer_by_hand() -> None:
     """One linear layer, two tasks, two images each: the gradient of task t from image b is the product of δ and x."""
     linear = nn.Linear(2, 1)
-    x = torch.tensor([[[1.0, 0]], [[1, 1]], [[0, 1]], [[2, 0]]])  # task 0: images 0, 1; task 1: images 0, 1
-    delta = torch.tensor([1.0, 1, 1, -1]).view(4, 1, 1)
+    x = torch.tensor([[[1.0, 0], [1, 1]], [[0, 1], [2, 0]]])  # of task 0 and 1, two images each
+    delta = torch.tensor([[1.0, 1], [1, -1]])[..., None]
     probe = AffinityProbe(linear, 2)
     with probe.record():
         (linear(x) * delta).sum().backward()

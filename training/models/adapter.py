@@ -65,7 +65,11 @@ class VisionAdapterLayer(nn.Module):
         )
 
     def forward(self, grid: Tensor, condition: AdapterCondition, skip: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Tokens (T·B, H, W, C), tasks first, and the skip s of the adapter layer before; both anew."""
+        """Tokens (T, B, H, W, C) and the skip s of the adapter layer before; both anew.
+
+        Before the first adapter layer tokens are the same for all tasks, (1, B, H, W, C); they become one set a task
+        where A′_t first tells tasks apart, and what comes before that is computed once.
+        """
         attended = grid + self.attention(self.norm_before(grid), condition.attention)
         a = self.norm_after(attended)
         expand, contract = self.feed_forward

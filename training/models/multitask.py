@@ -26,8 +26,8 @@ SPREAD = (0.229, 0.224, 0.225)
 class MultitaskModel(nn.Module):
     """Backbone once per image, adapters and decoder once per task on the same tokens, a head per task.
 
-    From the first adapter layer on, tasks are stacked along the batch: (T·B, ...), tasks first. Without adapter
-    layers (to train a backbone from scratch) all heads read the same features.
+    From the first adapter layer on, tasks are stacked along the batch: (T·B, ...), tasks first; adapter layers see
+    them apart, (T, B, ...). Without adapter layers (to train a backbone from scratch) all heads read the same features.
     """
 
     mean: Tensor
@@ -91,28 +91,38 @@ class MultitaskModel(nn.Module):
         features: list[Tensor] = []
         weights = next(self.backbone.parameters()).dtype
         tokens = Tokens(((image.float() - self.mean) / self.spread).to(weights))
-        stacked = False
+        sets = 1  # of tokens: one for all tasks until the first adapter layer, then one a task
         for stage, adapters, stage_conditions in zip(
             self.backbone.stages, self._stage_adapters(), conditions, strict=True
         ):
             tokens = stage.enter(tokens)
             for layer in stage.layers:
                 tokens = layer(tokens)
-            if len(adapters) and not stacked:
-                tokens = tokens.stacked(tasks)
-                stacked = True
-            skip: Tensor | None = None
-            for adapter, condition in zip(adapters, stage_conditions, strict=True):
-                grid, skip = adapter(tokens.grid, condition, skip)
-                tokens = tokens._replace(grid=grid)
+            if len(adapters):
+                tokens = _adapted(tokens, sets, adapters, stage_conditions)
+                sets = tasks
             tokens = stage.leave(tokens)
             features.append(stage.feature(tokens.grid))
         decoded = self.decoder(features)
-        per_task = decoded.unflatten(0, (tasks, -1)) if stacked else decoded.unsqueeze(0).expand(tasks, -1, -1, -1, -1)
-        return {name: self.heads[name](per_task[t]) for t, name in enumerate(self.card.tasks)}
+        per_task = decoded.unflatten(0, (sets, -1)).expand(tasks, -1, -1, -1, -1).unbind()
+        return {name: self.heads[name](own) for name, own in zip(self.card.tasks, per_task, strict=True)}
 
     def _stage_adapters(self) -> Iterable[Sequence[VisionAdapterLayer]]:
         return cast("Iterable[Sequence[VisionAdapterLayer]]", self.adapters)
+
+
+def _adapted(
+    tokens: Tokens, sets: int, adapters: Sequence[VisionAdapterLayer], conditions: Sequence[AdapterCondition]
+) -> Tokens:
+    """Through a stage's adapter layers: from one or T sets of tokens, stacked along the batch, to T."""
+    grids = tokens.grid.unflatten(0, (sets, -1))
+    skip: Tensor | None = None
+    for adapter, condition in zip(adapters, conditions, strict=True):
+        grids, skip = adapter(grids, condition, skip)
+    extra = tokens.extra
+    if extra is not None and sets < len(grids):
+        extra = extra.repeat(len(grids), 1, 1)
+    return Tokens(grids.flatten(0, 1), extra)
 
 
 def _adapters_of_stage(

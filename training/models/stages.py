@@ -18,14 +18,6 @@ class Tokens(NamedTuple):
     grid: Tensor
     extra: Tensor | None = None
 
-    def stacked(self, tasks: int) -> Tokens:
-        """The same tokens for each task, (T·B, ...), tasks first."""
-        return Tokens(_repeated(self.grid, tasks), None if self.extra is None else _repeated(self.extra, tasks))
-
-
-def _repeated(tokens: Tensor, tasks: int) -> Tensor:
-    return tokens.unsqueeze(0).expand(tasks, *[-1] * tokens.dim()).flatten(0, 1)
-
 
 Step = Callable[[Tokens], Tokens]
 

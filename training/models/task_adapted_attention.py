@@ -44,20 +44,22 @@ class TaskAdaptedAttention(nn.Module):
         return (task[:, None, None] + position + mask[:, None])[:, None]
 
     def forward(self, grid: Tensor, condition: Tensor) -> Tensor:
-        """Tokens (T·B, H, W, C), tasks first, to tokens of the same shape."""
-        height, width = grid.shape[1:3]
+        """Tokens (T, B, H, W, C), or (1, B, H, W, C) where they are the same for all tasks, to (T, B, H, W, C)."""
+        height, width = grid.shape[2:4]
         shift = self._shift_on(height, width)
-        tokens = windows.partition(grid, self.window, shift)
-        query, key, value = (self._split_heads(part, len(condition)) for part in self.qkv(tokens).chunk(3, dim=-1))
+        tokens = windows.partition(grid.flatten(0, 1), self.window, shift).unflatten(0, (len(grid), -1))
+        query, key, value = (self._split_heads(part) for part in self.qkv(tokens).chunk(3, dim=-1))
         weights = ((query * self.scale) @ key.transpose(-1, -2) + condition).softmax(-1)
-        attended = (weights @ value).transpose(-2, -3).flatten(-2).flatten(0, 1)
-        return windows.merge(self.projection(attended), height, width, self.window, shift)
+        projected = self.projection((weights @ value).transpose(-2, -3).flatten(-2))
+        merged = windows.merge(projected.flatten(0, 1), height, width, self.window, shift)
+        per_task: Tensor = merged.unflatten(0, (len(projected), -1))
+        return per_task
 
     def _shift_on(self, height: int, width: int) -> int:
         """The shift on a grid: none where a window spans a side of it, as there shifting only cuts the window up."""
         return 0 if min(height, width) <= self.window else self.shift
 
-    def _split_heads(self, tokens: Tensor, tasks: int) -> Tensor:
-        """(T·B, windows, N, C) to (T, B, windows, heads, N, d_h)."""
-        by_head: Tensor = tokens.unflatten(0, (tasks, -1)).unflatten(-1, (self.heads, -1))
+    def _split_heads(self, tokens: Tensor) -> Tensor:
+        """(T, B, windows, N, C) to (T, B, windows, heads, N, d_h)."""
+        by_head: Tensor = tokens.unflatten(-1, (self.heads, -1))
         return by_head.transpose(-2, -3)

@@ -47,8 +47,7 @@ class TaskScaledNorm(nn.Module):
         return ScaleShift(self.gamma * self.task_scale(embedding) + self.beta, self.task_shift(embedding))
 
     def forward(self, grid: Tensor, condition: ScaleShift) -> Tensor:
-        """Tokens (T·B, H, W, C), tasks first, normalised for their task."""
-        tasks, channels = condition.scale.shape
-        normalised: Tensor = F.layer_norm(grid, (channels,), eps=self.eps).unflatten(0, (tasks, -1))
-        shape = (tasks, 1, 1, 1, channels)
-        return (normalised * condition.scale.view(shape) + condition.shift.view(shape)).flatten(0, 1)
+        """Tokens (T, B, H, W, C) normalised for their task."""
+        normalised = F.layer_norm(grid, grid.shape[-1:], eps=self.eps)
+        scale, shift = (part[:, None, None, None] for part in (condition.scale, condition.shift))
+        return normalised * scale + shift

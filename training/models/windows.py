@@ -17,7 +17,9 @@ def padded(size: int, window: int) -> int:
 def partition(grid: Tensor, window: int, shift: int) -> Tensor:
     """(B, H, W, C) to (B, windows, N, C), N = window²; the grid is padded at its end and rolled back by `shift`."""
     height, width = grid.shape[1:3]
-    grid = F.pad(grid, (0, 0, 0, padded(width, window) - width, 0, padded(height, window) - height))
+    below, right = padded(height, window) - height, padded(width, window) - width
+    if below or right:
+        grid = F.pad(grid, (0, 0, 0, right, 0, below))
     if shift:
         grid = torch.roll(grid, (-shift, -shift), (1, 2))
     grid = grid.unflatten(2, (-1, window)).unflatten(1, (-1, window))

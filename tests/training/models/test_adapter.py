@@ -94,7 +94,7 @@ def test_it_is_the_diagram(with_skip: bool) -> None:
     layer = VisionAdapterLayer(replaced_layer(), heads=2, window=2, shift=1, embedding_width=EMBEDDING).double()
     stir(layer)
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
-    x = torch.randn(TASKS * IMAGES, HEIGHT, WIDTH, CHANNELS, dtype=torch.float64)
+    x = torch.randn(TASKS, IMAGES, HEIGHT, WIDTH, CHANNELS, dtype=torch.float64)
     skip = torch.randn_like(x) if with_skip else None
     condition = layer.condition(embedding, embedding, HEIGHT, WIDTH)
 
@@ -103,8 +103,7 @@ def test_it_is_the_diagram(with_skip: bool) -> None:
     def tsn(norm: nn.Module, y: Tensor) -> Tensor:
         scale = norm.gamma * linear(norm.task_scale, embedding) + norm.beta
         shift = linear(norm.task_shift, embedding)
-        per_task = [layer_norm(y[t * IMAGES : (t + 1) * IMAGES], 1e-6) * scale[t] + shift[t] for t in range(TASKS)]
-        return torch.cat(per_task)
+        return torch.stack([layer_norm(y[t], 1e-6) * scale[t] + shift[t] for t in range(TASKS)])
 
     before, after = layer.norm_before, layer.norm_after
     normed = layer_norm(x, 1e-6) * before.weight + before.bias

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -18,12 +19,11 @@ Place = tuple[int, int]
 def plain_attention(attention: TaskAdaptedAttention, grid: Tensor, task_bias: Tensor) -> Tensor:
     """Attention of each token over the tokens of its window, one by one; `task_bias` is A' (T, N, N)."""
     window, size = attention.window, CHANNELS // HEADS
-    height, width = grid.shape[1:3]
+    height, width = grid.shape[2:4]
     shift = attention.shift if min(height, width) > window else 0
     result = torch.zeros_like(grid)
-    for image in range(len(grid)):
-        task = image // (len(grid) // TASKS)
-        qkv = grid[image] @ attention.qkv.weight.T + attention.qkv.bias
+    for task, image in product(range(TASKS), range(IMAGES)):
+        qkv = grid[task, image] @ attention.qkv.weight.T + attention.qkv.bias
         for row in range(height):
             for column in range(width):
                 q_place, window_of_q = placed(row, column, height, width, window, shift)
@@ -48,7 +48,7 @@ def plain_attention(attention: TaskAdaptedAttention, grid: Tensor, task_bias: Te
                             values.append(qkv[r, c, 2 * CHANNELS + head * size : 2 * CHANNELS + (head + 1) * size])
                     weights = torch.stack(logits).softmax(0)
                     attended.append(sum(w * v for w, v in zip(weights, values, strict=True)))
-                result[image, row, column] = (
+                result[task, image, row, column] = (
                     attention.projection.weight @ torch.cat(attended) + attention.projection.bias
                 )
     return result
@@ -79,7 +79,7 @@ def attention_of(window: int, shift: int) -> TaskAdaptedAttention:
 def test_it_is_the_formula(height: int, width: int, window: int, shift: int) -> None:
     attention = attention_of(window, shift)
     stir(attention, 0.5)
-    grid = torch.randn(TASKS * IMAGES, height, width, CHANNELS, dtype=torch.float64)
+    grid = torch.randn(TASKS, IMAGES, height, width, CHANNELS, dtype=torch.float64)
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
 
     attended = attention(grid, attention.condition(embedding, height, width))
@@ -89,11 +89,21 @@ def test_it_is_the_formula(height: int, width: int, window: int, shift: int) -> 
 
 
 @torch.no_grad()
+def test_tokens_that_all_tasks_share_are_as_good_as_the_same_ones_for_each() -> None:
+    attention = attention_of(2, 1)
+    stir(attention, 0.5)
+    shared = torch.randn(1, IMAGES, 4, 6, CHANNELS, dtype=torch.float64)
+    condition = attention.condition(torch.randn(TASKS, EMBEDDING, dtype=torch.float64), 4, 6)
+    for_each = attention(shared.expand(TASKS, -1, -1, -1, -1), condition)
+    torch.testing.assert_close(attention(shared, condition), for_each, rtol=0, atol=1e-12)
+
+
+@torch.no_grad()
 def test_unadapted_it_is_plain_window_attention_exactly() -> None:
     """With M = 0 and FiLM's weights 0, as at the start, the task makes no difference to a single bit."""
     attention = attention_of(2, 1)
     attention.position_bias.normal_()
-    grid = torch.randn(TASKS * IMAGES, 4, 6, CHANNELS, dtype=torch.float64)
+    grid = torch.randn(TASKS, IMAGES, 4, 6, CHANNELS, dtype=torch.float64)
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
     nobody = torch.zeros(1, EMBEDDING, dtype=torch.float64)
 
@@ -106,7 +116,7 @@ def test_unadapted_it_is_plain_window_attention_exactly() -> None:
 
 def test_the_adaptation_does_not_get_stuck_where_it_starts() -> None:
     attention = attention_of(2, 1)
-    grid = torch.randn(TASKS * IMAGES, 4, 4, CHANNELS, dtype=torch.float64)
+    grid = torch.randn(TASKS, IMAGES, 4, 4, CHANNELS, dtype=torch.float64)
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
     wish = torch.randn_like(grid)
     optimiser = torch.optim.AdamW(attention.parameters(), lr=1e-2)
@@ -130,7 +140,7 @@ def test_the_adaptation_does_not_get_stuck_where_it_starts() -> None:
 def test_tasks_differ_once_they_are_conditioned() -> None:
     attention = attention_of(2, 0)
     stir(attention, 0.5)
-    grid = torch.randn(1, 4, 4, CHANNELS, dtype=torch.float64).repeat(2, 1, 1, 1)
+    grid = torch.randn(1, IMAGES, 4, 4, CHANNELS, dtype=torch.float64)
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
     first, second = attention(grid, attention.condition(embedding, 4, 4))
     assert (first - second).abs().max() > 1e-3
