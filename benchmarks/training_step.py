@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from avtar_ros.memory import keep_freed_memory
 from avtar_ros.tasks import TASKS
 from training.config import AffinityConfig, BackboneConfig, ModelConfig, PhaseConfig, RunConfig, load_config
 from training.data.batch import Batch
@@ -171,6 +172,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as fit does
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options, Path(folder))
     print(json.dumps(figures, indent=2))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from avtar_ros.memory import keep_freed_memory
 from training import processes
 from training.adversary import Adversary
 from training.affinity import AffinityProbe
@@ -59,6 +60,7 @@ def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
     mean gain over the first), `log.jsonl`, one line an evaluation, `model.safetensors`, the last state without the
     optimiser's, and where adapters are trained `adapters.safetensors`, without the frozen backbone either.
     """
+    keep_freed_memory()
     processes.join()
     before = load_checkpoint(config.start_from) if config.start_from else None
     check_buildable(config, before)
