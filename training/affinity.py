@@ -17,6 +17,10 @@ from torch import Tensor, nn
 
 from training import processes
 
+PIECE = 2**18
+"""Weights whose gradients, one a task and half batch, are computed at once: few enough to stay in a CPU's cache, and to
+take little of a GPU's memory."""
+
 
 class AffinityProbe:
     """Measures Ω during an ordinary backward pass of the sum of all tasks' losses.
@@ -62,12 +66,18 @@ class AffinityProbe:
         return per_task
 
     def _on_backward(self, inputs: Tensor, gradient: Tensor) -> None:
-        halves = zip(self._halves(inputs), self._halves(gradient.to(inputs.dtype)), strict=True)
-        for first, second in zip(*(_task_gradients(x, d) for x, d in halves), strict=True):
-            if processes.count() > 1:
-                first, second = _across_processes(first + second)
-            self._products += (first @ second.T).cpu()
-            self._own += torch.stack([half @ half.T for half in (first, second)]).cpu()
+        inputs = inputs.to(gradient.dtype)  # as autocast has it, and so the weights' own gradient
+        for channels in gradient.split(max(1, PIECE // inputs.shape[-1]), dim=-1):
+            halves = zip(self._halves(inputs), self._halves(channels), strict=True)
+            for first, second in zip(*(_task_gradients(x, d) for x, d in halves), strict=True):
+                self._add(first, second)
+
+    def _add(self, first: Tensor, second: Tensor) -> None:
+        """Gradients (T, weights) of some weights, from the two halves of the batch."""
+        if processes.count() > 1:
+            first, second = _across_processes(first + second)
+        self._products += (first @ second.T).cpu()
+        self._own += torch.stack([half @ half.T for half in (first, second)]).cpu()
 
     def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(T, B, ..., C) to the two halves of the batch, (T, rows, C) each."""

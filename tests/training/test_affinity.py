@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.training import tiny
+from training import affinity
 from training.affinity import AffinityProbe
 from training.models.multitask import MultitaskModel
 from training.task_heads import TASK_HEADS
@@ -103,6 +104,15 @@ def test_one_pass_measures_what_a_pass_for_each_task_and_half_does(family: str, 
     assert (expected > 0.01).sum() > len(HALF_LOSSES) / 2, "there is something to compare"
     assert expected.diagonal().max() < 1
     assert not torch.allclose(expected, expected.T)
+
+
+def test_large_layers_are_measured_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = tiny.model()
+    tiny.stir(network.adapters)
+    image, maps = data(4, torch.float32)
+    whole = measured_affinity(network, image, maps)
+    monkeypatch.setattr(affinity, "PIECE", 100)  # a few channels of most layers, less than one of others
+    torch.testing.assert_close(measured_affinity(network, image, maps), whole)
 
 
 def test_measuring_leaves_the_gradients_as_they_are() -> None:
