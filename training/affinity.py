@@ -8,7 +8,7 @@ adapters' linear layers, which all tasks share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from training import processes
 
-PIECE = 2**18
+PIECE = 2**19
 """Weights whose gradients, one a task and half batch, are computed at once: few enough to stay in a CPU's cache, and to
 take little of a GPU's memory."""
 
@@ -39,8 +39,7 @@ class AffinityProbe:
     @contextmanager
     def record(self) -> Iterator[None]:
         """Watch the forward and backward pass inside this context; `affinity` is valid after it."""
-        self._products = torch.zeros(self._tasks, self._tasks)
-        self._own = torch.zeros(2, self._tasks, self._tasks)
+        self._products = torch.zeros(2 * self._tasks, 2 * self._tasks)
         handles = [linear.register_forward_hook(self._on_forward) for linear in self._linears]
         try:
             yield
@@ -50,13 +49,13 @@ class AffinityProbe:
 
     def affinity(self) -> Tensor:
         """Ω (T, T) of the recorded pass; NaN where a half of the batch has no labels for one of the two tasks."""
-        first, second = self._own.diagonal(dim1=1, dim2=2).sqrt()
-        cosines: Tensor = self._products / (first[:, None] * second[None, :])
-        return cosines.clamp(min=0)
+        length = self._products.diagonal().sqrt()
+        cosines = self._products / (length[:, None] * length)
+        return cosines[: self._tasks, self._tasks :].clamp(min=0)
 
     def products(self) -> Tensor:
         """Inner products (T, T) of the tasks' gradients on the whole batch of the recorded pass."""
-        return self._own.sum(0) + self._products + self._products.T
+        return self._products.view(2, self._tasks, 2, self._tasks).sum((0, 2))
 
     def _on_forward(self, linear: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         if not output.requires_grad or output.dim() < 3:
@@ -68,32 +67,36 @@ class AffinityProbe:
     def _on_backward(self, inputs: Tensor, gradient: Tensor) -> None:
         inputs = inputs.to(gradient.dtype)  # as autocast has it, and so the weights' own gradient
         for channels in gradient.split(max(1, PIECE // inputs.shape[-1]), dim=-1):
-            halves = zip(self._halves(inputs), self._halves(channels), strict=True)
-            for first, second in zip(*(_task_gradients(x, d) for x, d in halves), strict=True):
-                self._add(first, second)
-
-    def _add(self, first: Tensor, second: Tensor) -> None:
-        """Gradients (T, weights) of some weights, from the two halves of the batch."""
-        if processes.count() > 1:
-            first, second = _across_processes(first + second)
-        self._products += (first @ second.T).cpu()
-        self._own += torch.stack([half @ half.T for half in (first, second)]).cpu()
-
-    def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(T, B, ..., C) to the two halves of the batch, (T, rows, C) each."""
-        middle = rows.shape[1] // 2
-        return rows[:, :middle].flatten(1, -2), rows[:, middle:].flatten(1, -2)
+            halves = zip(_halves(inputs), _halves(channels), strict=True)
+            self._products += torch.stack([*map(_products, _gradients(halves))]).sum(0).cpu()
 
 
-def _across_processes(own: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients of the first and second half of the batch of all processes, which is the first half of them and
-    the rest, from a process's own."""
+def _halves(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """(T, B, ..., C) to the two halves of the batch, (T, rows, C) each."""
+    middle = rows.shape[1] // 2
+    return rows[:, :middle].flatten(1, -2), rows[:, middle:].flatten(1, -2)
+
+
+def _gradients(halves: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Of weight (2T, out, in) and bias (2T, 1, out): each task's of the first half of the batch, then of the second.
+
+    `halves` gives inputs (T, rows, in) and output gradients (T, rows, out) of each.
+    """
+    weights, biases = zip(*((d.transpose(1, 2) @ x, d.sum(1, keepdim=True)) for x, d in halves), strict=True)
+    return torch.cat(weights).float(), torch.cat(biases).float()
+
+
+def _products(gradients: Tensor) -> Tensor:
+    """Inner products (2T, 2T) of gradients (2T, out, in)."""
+    if processes.count() > 1:
+        gradients = _across_processes(gradients)
+    by_channel = gradients.transpose(0, 1)
+    return (by_channel @ by_channel.mT).sum(0)  # by channel, as CPUs do not share one product among their cores
+
+
+def _across_processes(gradients: Tensor) -> Tensor:
+    """The same of the whole batch of all processes, whose halves are the first half of them and the rest."""
+    own = gradients.unflatten(0, (2, -1)).sum(0)
     nothing = torch.zeros_like(own)
     in_first = processes.index() < processes.count() // 2
-    return processes.summed(own if in_first else nothing), processes.summed(nothing if in_first else own)
-
-
-def _task_gradients(inputs: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Each task's gradient of weight (T, out·in) and bias (T, out), from (T, rows, in) and (T, rows, out)."""
-    weight = gradient.transpose(1, 2) @ inputs
-    return weight.flatten(1).float(), gradient.sum(1).float()
+    return processes.summed(torch.cat([own, nothing] if in_first else [nothing, own]))
