@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import AutoConfig
+from transformers.models.swin.modeling_swin import SwinLayer
 
 from tests.training.tiny import FAMILIES, model, model_config, stir
 from training.models.adapter import VisionAdapterLayer
 from training.models.backbone import Backbone, load_backbone
+from training.models.families.swin import SWIN
 from training.models.stages import ReplacedLayer
 
 TASKS, IMAGES, HEIGHT, WIDTH, CHANNELS, EMBEDDING = 3, 2, 4, 6, 8, 8
@@ -153,6 +156,39 @@ def test_it_starts_from_the_layer_that_it_replaces(family: str) -> None:
             assert torch.equal(norm.gamma, of(names.norms[1], "weight"))
             assert torch.equal(norm.task_shift.bias, of(names.norms[1], "bias"))
         assert layer.norm_before.eps == source.norm_before.eps
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shift", [0, 1])
+def test_it_starts_with_the_attention_and_feed_forward_of_the_layer_that_it_replaces(shift: int) -> None:
+    """The same for every task, to the last bit; what follows, the diagram's norms, the layer does not have."""
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("swin", window_size=2, attn_implementation="eager")
+    replaced = SwinLayer(config, CHANNELS, (HEIGHT, WIDTH), 2, shift_size=shift).eval()
+    stir(replaced)
+    for name, parameter in replaced.named_parameters():
+        if "relative_position" in name:
+            parameter.zero_()
+    layer = VisionAdapterLayer(SWIN.replaced(replaced), heads=2, window=2, shift=shift, embedding_width=EMBEDDING)
+    replaced.double(), layer.double()
+    embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
+    x = torch.randn(1, IMAGES, HEIGHT, WIDTH, CHANNELS, dtype=torch.float64)
+    seen: list[Tensor] = []
+    for norm, feed_forward in (
+        (replaced.layernorm_after, replaced.mlp.fc2),
+        (layer.norm_after, layer.feed_forward[1]),
+    ):
+        norm.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+        feed_forward.register_forward_hook(lambda _, __, output: seen.append(output))
+
+    replaced(x[0].flatten(1, 2), (HEIGHT, WIDTH), always_partition=True)
+    layer(x, layer.condition(embedding, embedding, HEIGHT, WIDTH), None)
+
+    attended, fed_forward, *of_tasks = seen
+    for expected, got in zip((attended, fed_forward), of_tasks, strict=True):
+        for of_task in got:
+            assert torch.equal(of_task, got[0])
+            torch.testing.assert_close(of_task.flatten(1, 2), expected, rtol=1e-5, atol=1e-6)  # of a float32 softmax
 
 
 @torch.no_grad()
