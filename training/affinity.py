@@ -38,14 +38,17 @@ class AffinityProbe:
 
     @contextmanager
     def record(self) -> Iterator[None]:
-        """Watch the forward and backward pass inside this context; `affinity` is valid after it."""
+        """Watch the forward and backward pass inside this context, and nothing that is done with its graph later.
+
+        `affinity` and `products` are valid after it.
+        """
         self._products = torch.zeros(2 * self._tasks, 2 * self._tasks)
-        handles = [linear.register_forward_hook(self._on_forward) for linear in self._linears]
+        self._hooks = [linear.register_forward_hook(self._on_forward) for linear in self._linears]
         try:
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            for hook in self._hooks:
+                hook.remove()
 
     def affinity(self) -> Tensor:
         """Ω (T, T) of the recorded pass; NaN where a half of the batch has no labels for one of the two tasks."""
@@ -61,7 +64,7 @@ class AffinityProbe:
         if not output.requires_grad or output.dim() < 3:
             return output
         rows, per_task = (x.expand(self._tasks, *x.shape[1:]) for x in (inputs[0].detach(), output))
-        per_task.register_hook(partial(self._on_backward, rows))
+        self._hooks.append(per_task.register_hook(partial(self._on_backward, rows)))
         return per_task
 
     def _on_backward(self, inputs: Tensor, gradient: Tensor) -> None:
