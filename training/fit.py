@@ -109,10 +109,14 @@ class PhaseRun:
         )
         self.optimiser, self.names = _optimiser(self.model, self.objective, phase)
         self.step = 0
-        self.waited = 0.0
+        self.waited = self.trained = 0.0  # seconds
         if self.path.is_file():
             self._resume(load_checkpoint(self.path))
-        self.log = RunLog(folder, self.step, tensorboard)
+        if processes.summed(torch.tensor(self.step, device=self.device)) != self.step * processes.count():
+            raise TrainingError(
+                f"{folder}: not every machine has the checkpoint of step {self.step} there. Put it on a shared disk."
+            )
+        self.log = RunLog(folder, self.step, tensorboard and processes.is_main())
 
     def go(self, data: Data) -> None:
         """Train to the phase's last step, or until it gets no better, evaluating and saving on the way."""
@@ -217,7 +221,7 @@ class PhaseRun:
                 batch, target = ahead.result()
                 self.waited += time.monotonic() - began
                 ahead = background.submit(prepare, min(step + 1, self.phase.steps - 1))
-                yield batch.to(self.device), target.to(self.device) if target is not None else None
+                yield self._agreed(batch).to(self.device), target.to(self.device) if target is not None else None
 
     def _batch(self, training: Dataset, step: int) -> Batch:
         """The batch of a step: a function of seed and step alone, so that a resumed run sees the same ones."""
@@ -227,8 +231,15 @@ class PhaseRun:
         begin = (place * processes.count() + processes.index()) * size
         batch = training.batch(order[begin : begin + size].tolist())
         random = torch.Generator().manual_seed(self.config.seed + step + OWN_SEEDS * processes.index())
-        batch = downscaled(augmented(batch, self.config.augment, random), self.phase.downscale)
-        return completed(batch, self.card.tasks) if processes.count() > 1 else batch  # all have to take the same steps
+        return downscaled(augmented(batch, self.config.augment, random), self.phase.downscale)
+
+    def _agreed(self, batch: Batch) -> Batch:
+        """With a map of each task that any process has one of, as all have to take the same steps."""
+        if processes.count() == 1:
+            return batch
+        tasks = self.card.tasks
+        known = processes.summed(torch.tensor([float(name in batch.maps) for name in tasks], device=self.device))
+        return completed(batch, [name for name, by in zip(tasks, known.tolist(), strict=True) if by])
 
     def _evaluate(self, validation: Dataset, losses: dict[str, float], seconds: float) -> None:
         size = self.phase.batch_size

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from functools import cache
 
 import torch
@@ -16,11 +17,14 @@ import torch.distributed as dist
 from accelerate import PartialState
 from torch import Tensor, nn
 
+WHILE_MAIN_WORKS = timedelta(hours=12)
+"""How long the others wait for the main process, which renders rooms and evaluates by itself."""
+
 
 @cache
 def join() -> PartialState:
     """Meet the others, once; before that every process is the only one."""
-    return PartialState()
+    return PartialState(timeout=WHILE_MAIN_WORKS)
 
 
 def device() -> torch.device:
@@ -63,13 +67,16 @@ def largest(values: Tensor) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Give every process the sum of all processes' gradients; one that some lack is zero there."""
+    """Give every process the sum of all processes' gradients, which are of the same parameters in each.
+
+    A parameter without one keeps none: to an optimiser a gradient of zero is something else.
+    """
     if count() == 1:
         return
-    trained = [p for p in parameters if p.requires_grad]
-    flat = summed(torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in trained]))
-    for parameter, gradient in zip(trained, flat.split([p.numel() for p in trained]), strict=True):
-        parameter.grad = gradient.view_as(parameter)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = summed(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(total.view_as(gradient))
 
 
 def _reduced(values: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
