@@ -60,10 +60,18 @@ def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpo
     """The network of a phase that trains the backbone (no adapters) or the adapters (backbone frozen).
 
     It starts from what the phase `before` made; adapter layers then start from the layers that they replace.
+    Raises TrainingError where `before` is of other tasks or classes, or has adapters and the phase has none.
     """
     hf_model = load_backbone(config.model.backbone)
     model = MultitaskModel(Backbone(hf_model, [0] * len(config.model.replace)), config.model, card)
     adapted_before = before is not None and before.trains == "adapters"
+    if before is not None:
+        before.check_meaning(card)
+    if adapted_before and trains == "backbone":
+        raise TrainingError(
+            "`trains: backbone` cannot go on from a checkpoint of adapters: the layers that they replaced are gone. "
+            "Train adapters, or start from the checkpoint of a phase before them."
+        )
     if before is not None and not adapted_before:
         before.load_into(model)
     if trains == "adapters":

@@ -61,6 +61,17 @@ class Checkpoint:
                 f"Give the run another folder, or go back to the config that it was begun with. {error}"
             ) from error
 
+    def check_meaning(self, card: ModelCard) -> None:
+        """Raises TrainingError where the same weights would mean something else in a model with this card."""
+        own_classes, other_classes = (tuple(c.name for c in it.classes) for it in (self.card, card))
+        for what, own, other in (("tasks", self.card.tasks, card.tasks), ("classes", own_classes, other_classes)):
+            if own != other:
+                raise TrainingError(
+                    f"the checkpoint of phase {self.phase!r} of run {self.config.name!r} has the {what} "
+                    f"{', '.join(own)}, in this order; this config has {', '.join(other)}. "
+                    f"Give the run another folder, or the {what} of the checkpoint."
+                )
+
     def adapters_alone(self) -> Checkpoint:
         """All that the method trains, without the frozen backbone, of which a digest stays, and without moments."""
         kept = {n: t for n, t in self.tensors.items() if n.startswith(MODEL) and not n.startswith(BACKBONE)}

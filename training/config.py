@@ -154,6 +154,9 @@ class RunConfig(Section):
     def _possible_phases(self) -> RunConfig:
         if not self.phases or self.phases[-1].trains != "adapters":
             raise ValueError("the last of `phases` must train the adapters; that model is what gets exported")
+        trained = [phase.trains for phase in self.phases]
+        if "backbone" in trained[trained.index("adapters") :]:
+            raise ValueError("`phases` must train the backbone before the adapters, which take the place of its layers")
         if len({phase.name for phase in self.phases}) != len(self.phases):
             raise ValueError("`phases` must have different names; each has a folder of its own")
         data = self.data

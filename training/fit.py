@@ -127,7 +127,9 @@ class PhaseRun:
         hidden = not processes.is_main()
         with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden) as progress:
             for batch, target in self._batches(data):
+                step_began = time.monotonic()
                 losses = self.train_step(batch, target)
+                self.trained += time.monotonic() - step_began
                 self.step += 1
                 progress.update()
                 progress.set_postfix({name[:3]: f"{loss:.3f}" for name, loss in losses.items()}, refresh=False)
@@ -255,7 +257,7 @@ class PhaseRun:
         line: dict[str, Any] = {
             "step": self.step,
             "seconds": round(seconds, 1),
-            "waiting": round(self.waited / seconds, 4),  # share of the time that no data was there
+            "waiting": round(self.waited / (self.waited + self.trained), 4),  # share of the time that no data was there
             "losses": losses,
             "metrics": metrics,
         }
@@ -268,6 +270,10 @@ class PhaseRun:
         return matrix
 
     def _resume(self, checkpoint: Checkpoint) -> None:
+        checkpoint.check_meaning(self.card)
+        keys = [k for k in type(self.config).model_fields if getattr(self.config, k) != getattr(checkpoint.config, k)]
+        if keys and processes.is_main():
+            print(f"{self.path} was begun with another config, which differs in: {', '.join(keys)}")
         checkpoint.load_into(self.model)
         checkpoint.load_module("objective", self.objective)
         checkpoint.load_optimiser(self.optimiser, self.names)

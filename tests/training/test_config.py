@@ -36,6 +36,10 @@ MODEL = tiny.settings()["model"]
         ({"phases": [tiny.phase("adapters", name="a/b")]}, "phases.0.name: "),
         ({"phases": []}, "the last of `phases` must train the adapters"),
         ({"phases": [tiny.phase("backbone")]}, "the last of `phases` must train the adapters"),
+        (
+            {"phases": [tiny.phase("adapters"), tiny.phase("backbone"), tiny.phase("adapters", name="again")]},
+            "`phases` must train the backbone before the adapters",
+        ),
         ({"phases": [tiny.phase("adapters")] * 2}, "`phases` must have different names"),
         ({"phases": [tiny.phase("adapters", batch_size=13)]}, "`batch_size` of phase adapters is 13"),
         ({"phases": [tiny.phase("adapters", downscale=5)]}, "`downscale` of phase adapters does not divide 64x48"),

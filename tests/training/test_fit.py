@@ -198,6 +198,21 @@ def test_a_run_of_another_model_in_the_same_folder_is_refused(config: RunConfig,
         fit(other, finished)
 
 
+def test_a_run_of_other_tasks_in_the_same_folder_is_refused(config: RunConfig, finished: Path) -> None:
+    """In another order the weights fit, and each task would have another's."""
+    with pytest.raises(TrainingError, match="has the tasks segmentation, depth, normals, edges, in this order"):
+        fit(config.model_copy(update={"tasks": config.tasks[::-1]}), finished)
+
+
+def test_a_run_that_goes_on_differently_says_so(
+    config: RunConfig, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(config, finished)
+    assert "another config" not in capsys.readouterr().out
+    fit(config.model_copy(update={"loss_weights": {"depth": 2.0}, "seed": 1}), finished)
+    assert "was begun with another config, which differs in: seed, loss_weights" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -92,6 +92,11 @@ def test_a_checkpoint_of_another_model_is_refused_before_anything_starts(checkpo
     with pytest.raises(TrainingError, match="does not fit this config's model"):
         fit(load_config(kitchen(tmp_path, model=model), checkpoint_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(TrainingError, match=r"has the tasks .* in this order; this config has edges, depth"):
+        fit(load_config(kitchen(tmp_path, tasks=["edges", "depth"]), checkpoint_path), tmp_path / "out")
+    phases = [tiny.phase("backbone"), tiny.phase("adapters")]
+    with pytest.raises(TrainingError, match="`trains: backbone` cannot go on from a checkpoint of adapters"):
+        fit(load_config(kitchen(tmp_path, phases=phases), checkpoint_path), tmp_path / "out")
     with pytest.raises(TrainingError, match="no such checkpoint"):
         fit(load_config(kitchen(tmp_path, start_from=str(tmp_path / "none.safetensors"))), tmp_path / "out")
 
