@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from avtar_ros.files import write_text
 from training.errors import TrainingError
 from training.gains import relative_gain
 
@@ -20,10 +21,12 @@ class RunLog:
         self._writer = _summary_writer(folder) if tensorboard else None
 
     def write(self, line: dict[str, Any]) -> None:
-        """Add the line of an evaluation: step, losses, metrics, and what else there is to say."""
+        """Add the line of an evaluation: step, losses, metrics, and what else there is to say.
+
+        The file is written anew: what an interruption left of a line, or of steps to be done again, goes.
+        """
         self.lines.append(line)
-        with self._path.open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        write_text(self._path, "".join(json.dumps(each) + "\n" for each in self.lines))
         if self._writer is not None:
             for kind in ("losses", "metrics"):
                 for key, value in line[kind].items():

@@ -46,6 +46,17 @@ def test_a_step_that_was_done_again_and_half_a_line_do_not_count(tmp_path: Path)
     assert [line["step"] for line in RunLog(tmp_path, 9).lines] == [1, 2]
 
 
+def test_the_line_after_half_a_line_is_one_of_its_own(tmp_path: Path) -> None:
+    lines = [{"step": step, "metrics": {"depth.rmse_m": 1.0 / step}} for step in (1, 2, 3)]
+    (tmp_path / "log.jsonl").write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[1])[:20])
+    log = RunLog(tmp_path, 1)
+    for line in lines[1:]:
+        log.write(line)
+    assert RunLog(tmp_path, 9).lines == lines
+    assert [json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines()] == lines
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
 def test_gains_are_signed_and_relative() -> None:
     before = {"segmentation.miou": 0.5, "depth.rmse_m": 2.0, "edges.f1": 0.5}
     after = {"segmentation.miou": 0.6, "depth.rmse_m": 2.2, "normals.mean_deg": 9.0}
