@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterator
 from math import degrees
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avtar_ros.pinhole import Pinhole
 from avtar_ros.rendering import UNLABELLED
@@ -28,7 +30,8 @@ CAMERA_FILES = (("point_info", "fixatedpose"), ("point_info", "point_info"), ("p
 
 class TaskonomyDataset(FrameDataset):
     """Files `point_P_view_V_domain_DOMAIN.png` in folders of buildings and domains, in one of the released orders:
-    `BUILDING/DOMAIN/`, `DOMAIN/BUILDING/` or `DOMAIN/COMPONENT/BUILDING/`. A domain that is absent is a map absent.
+    `BUILDING/DOMAIN/`, `DOMAIN/BUILDING/` or `DOMAIN/COMPONENT/BUILDING/`. An image lacks a map where that has no
+    picture.
 
     The split names buildings. Depth comes from depth_zbuffer, or else from depth_euclidean, the distance along the
     ray; normals and edge_texture from their own pictures. Raises TrainingError where the folder is another.
@@ -38,11 +41,10 @@ class TaskonomyDataset(FrameDataset):
         super().__init__(config.classes, config.width, config.height)
         self._config = config
         self._readers_of = {
-            "segment_semantic": self._segmentation,
-            "depth_zbuffer": self._depth,
-            "depth_euclidean": self._depth_along_axis,
-            "normal": self._normals,
-            "edge_texture": self._edges,
+            SEGMENTATION.name: {"segment_semantic": self._segmentation} if config.classes else {},
+            DEPTH.name: {"depth_zbuffer": self._depth, "depth_euclidean": self._depth_along_axis},
+            NORMALS.name: {"normal": self._normals},
+            EDGES.name: {"edge_texture": self._edges},
         }
         buildings = dict(_buildings(config.root))
         wanted = _buildings_of_split(config.root / config.splits, COLUMNS[split])
@@ -54,11 +56,6 @@ class TaskonomyDataset(FrameDataset):
                 f"{config.root}: expected pictures *{RGB} of the buildings {', '.join(sorted(wanted)[:5])}, ... that "
                 f"{config.splits} has for {split}. {_found(config.root, buildings)}"
             )
-        self._domains = [d for d in self._readers_of if self._path(self._images[0], d).parent.is_dir()]
-        if not config.classes and "segment_semantic" in self._domains:
-            self._domains.remove("segment_semantic")
-        if {"depth_zbuffer", "depth_euclidean"} <= set(self._domains):
-            self._domains.remove("depth_euclidean")
 
     def __len__(self) -> int:
         return len(self._images)
@@ -68,8 +65,10 @@ class TaskonomyDataset(FrameDataset):
         image = read_image(path)
         camera = self._camera(path, image)
         maps: Maps = {}
-        for domain in self._domains:
-            maps |= self._readers_of[domain](self._path(path, domain), camera)
+        for name, readers in self._readers_of.items():
+            for domain, read in readers.items():
+                if name not in maps and (stored := self._path(path, domain)).is_file():
+                    maps[name] = read(stored, camera)
         if DEPTH.name in maps and NORMALS.name in maps:  # a pixel without a surface has no normal either
             maps[NORMALS.name][np.isnan(maps[DEPTH.name])] = np.nan
         return Sample(image, maps, camera)
@@ -95,32 +94,32 @@ class TaskonomyDataset(FrameDataset):
             raise TrainingError(f"{info}: no such file. Download point_info, or give `field_of_view_deg`.")
         return Pinhole.of_view(width, height, self._config.field_of_view_deg)
 
-    def _segmentation(self, path: Path, camera: Pinhole) -> Maps:
+    def _segmentation(self, path: Path, camera: Pinhole) -> NDArray[Any]:
         """Stored: 0 uncertain, 1 background, then the objects."""
         stored = read_map(path, np.uint8)
-        return {SEGMENTATION.name: np.where(stored > 0, stored - np.uint8(1), np.uint8(UNLABELLED))}
+        return np.where(stored > 0, stored - np.uint8(1), np.uint8(UNLABELLED))
 
-    def _depth(self, path: Path, camera: Pinhole) -> Maps:
+    def _depth(self, path: Path, camera: Pinhole) -> NDArray[Any]:
         stored = read_map(path, np.uint16)
         metres = stored / np.float32(self._config.depth_steps_per_m)
         known = (stored > 0) & (stored != NO_DEPTH)
-        return {DEPTH.name: np.where(known, metres, np.float32(np.nan))}
+        return np.where(known, metres, np.float32(np.nan))
 
-    def _depth_along_axis(self, path: Path, camera: Pinhole) -> Maps:
-        distance = self._depth(path, camera)[DEPTH.name]
+    def _depth_along_axis(self, path: Path, camera: Pinhole) -> NDArray[Any]:
+        distance = self._depth(path, camera)
         height, width = distance.shape
-        return {DEPTH.name: distance / np.linalg.norm(camera.rays(width, height), axis=-1)}
+        return np.asarray(distance / np.linalg.norm(camera.rays(width, height), axis=-1))
 
-    def _normals(self, path: Path, camera: Pinhole) -> Maps:
+    def _normals(self, path: Path, camera: Pinhole) -> NDArray[Any]:
         """n = p / 127.5 − 1 with x right and y down. What is seen faces the camera: that tells z's sign, in which
         releases differ."""
         normals = read_map(path, np.uint8, channels=3) / np.float32(127.5) - 1
         if np.median(normals[..., 2]) > 0:
             normals[..., 2] *= -1
-        return {NORMALS.name: normals / np.linalg.norm(normals, axis=-1, keepdims=True)}
+        return np.asarray(normals / np.linalg.norm(normals, axis=-1, keepdims=True))
 
-    def _edges(self, path: Path, camera: Pinhole) -> Maps:
-        return {EDGES.name: np.minimum(read_map(path, np.uint16) / np.float32(STRONG_EDGE), np.float32(1))}
+    def _edges(self, path: Path, camera: Pinhole) -> NDArray[Any]:
+        return np.minimum(read_map(path, np.uint16) / np.float32(STRONG_EDGE), np.float32(1))
 
 
 def _buildings(root: Path) -> Iterator[tuple[str, Path]]:

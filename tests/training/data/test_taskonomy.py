@@ -101,6 +101,21 @@ def test_domains_that_are_absent_are_maps_absent(tmp_path: Path) -> None:
     assert set(open_dataset(config(root), "train").batch([0]).maps) == {"depth", "edges"}
 
 
+def test_any_image_may_lack_any_domain(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    lacking = [("edge_texture", 0), ("segment_semantic", 1), ("normal", 1), ("depth_zbuffer", 1)]
+    for domain, view in lacking:
+        file_path(root, ORDERS[0], "allensville", view, domain).unlink()
+    dataset = open_dataset(config(root), "train")
+    first, second = (set(dataset.batch([index]).maps) for index in range(2))
+    assert first == {"segmentation", "depth", "normals"}
+    assert second == {"depth", "edges"}, "depth_euclidean takes the place of depth_zbuffer"
+    both = dataset.batch([0, 1]).maps
+    assert bool((both["segmentation"][1] == 255).all())
+    assert bool(both["edges"][0].isnan().all())
+    assert bool(both["normals"][1].isnan().all())
+
+
 def test_omnidata_has_a_depth_scale_of_its_own_and_no_classes(tmp_path: Path) -> None:
     root = write(tmp_path, ORDERS[2])
     dataset = open_dataset(config(root, "omnidata", depth_steps_per_m=1024), "train")
