@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.pinhole import Pinhole
+from avtar_ros.rendering import UNLABELLED
 from avtar_ros.surface import normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
 from training.data.config import NyudConfig, Split
@@ -32,7 +33,7 @@ class NyudMtDataset(FrameDataset):
 
     There are two releases. One has segmentation and depth as .mat, with a variable of the folder's name, normals as
     .jpg (n = 2p / 255 − 1) and edges as .png (255 = edge); the other has .png and .npy of the values themselves.
-    In both 0 is unlabelled, 1 to 40 are the classes, depth is in metres.
+    In both 0, or 255, is unlabelled, 1 to 40 are the classes, depth is in metres.
 
     Which way the axes of the normals point is published nowhere, so it is found by comparison with depth. Raises
     TrainingError where the two do not go together, or where the folder is another.
@@ -54,14 +55,24 @@ class NyudMtDataset(FrameDataset):
 
     def frame(self, index: int) -> Sample:
         image = read_image(self._root / "images" / f"{self._names[index]}.jpg")
-        ids = self._stored(index, "segmentation").astype(np.intp)
         maps: Maps = {
-            SEGMENTATION.name: self._classes_of_stored[np.clip(ids, 0, len(self._classes_of_stored) - 1)],
+            SEGMENTATION.name: self._segmentation(index),
             DEPTH.name: self._depth(index),
             NORMALS.name: self._normals(index) * self._signs,
             EDGES.name: _probability(self._stored(index, "edge")),
         }
         return Sample(image, maps, _camera(*image.shape[:2]))
+
+    def _segmentation(self, index: int) -> NDArray[np.uint8]:
+        stored = self._stored(index, "segmentation").astype(np.intp)
+        ids = np.where(stored == UNLABELLED, 0, stored)
+        last = len(self._classes_of_stored) - 1
+        if unknown := sorted({*np.unique(ids).tolist()} - {*range(last + 1)}):
+            raise TrainingError(
+                f"{self._path(index, 'segmentation')}: expected labels from 0 to {last}, or {UNLABELLED} where there "
+                f"is none; found {', '.join(map(str, unknown[:5]))}. Unpack the data set again."
+            )
+        return self._classes_of_stored[ids]
 
     def _depth(self, index: int) -> NDArray[np.float32]:
         depth = self._stored(index, "depth").astype(np.float32)
@@ -77,11 +88,15 @@ class NyudMtDataset(FrameDataset):
 
     def _stored(self, index: int, folder: str, channels: int = 1) -> NDArray[Any]:
         """A map as it is in its file, of whichever kind."""
+        path = self._path(index, folder)
+        return READERS[path.suffix](path, folder, channels)
+
+    def _path(self, index: int, folder: str) -> Path:
         stem = self._root / folder / self._names[index]
         paths = [path for suffix in SUFFIXES if (path := stem.with_name(stem.name + suffix)).is_file()]
         if not paths:
             raise TrainingError(f"{stem}: expected a file with one of {', '.join(SUFFIXES)}. {contents(stem.parent)}")
-        return READERS[paths[0].suffix](paths[0], folder, channels)
+        return paths[0]
 
     def _normal_signs(self) -> NDArray[np.float32]:
         """Factors ±1 that turn the stored axes into x right, y down, z forward."""

@@ -113,6 +113,20 @@ def test_what_lacks_is_named(tmp_path: Path) -> None:
         open_dataset(config(root), "train")
 
 
+@pytest.mark.parametrize("release", [as_numpy, as_matlab])
+def test_a_label_that_is_no_class_is_not_taken_for_one(tmp_path: Path, release: Release) -> None:
+    root = write(tmp_path / "NYUD_MT", release)
+    ids = truth(1)["ids"]
+    ids[3, :2] = 255
+    release(root, NAMES[1], truth(1) | {"ids": ids})
+    found = open_dataset(config(root), "train").batch([1]).maps["segmentation"][0]
+    assert found[3, :3].tolist() == [255, 255, 1]
+    ids[3, :2] = 41, 254
+    release(root, NAMES[1], truth(1) | {"ids": ids})
+    with pytest.raises(TrainingError, match=r"segmentation/0002\.\w+: expected labels from 0 to 40.* found 41, 254\."):
+        open_dataset(config(root), "train").batch([1])
+
+
 def test_pickled_arrays_are_not_loaded(tmp_path: Path) -> None:
     root = write(tmp_path / "NYUD_MT", as_numpy)
     np.save(root / "depth" / "0001.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
