@@ -22,7 +22,7 @@ from training.data.edges import image_and_depth_edges
 from training.data.packed import PackedDataset, default_cache, pack, packed_images
 from training.errors import TrainingError
 
-VERSION = 1  # counts up whenever the same bag gives other maps, so that those kept on disk are told apart
+VERSION = 2  # counts up whenever the same bag gives other maps, so that those kept on disk are told apart
 WINDOW = Window(reach=8, step=2, steepest=0.01)
 """At the sensor's own size: wide enough to even out its noise."""
 

@@ -39,11 +39,17 @@ def _unknown_is_nan(values: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, values, torch.nan)
 
 
+def _in_steps(values: Tensor, most: int) -> Tensor:
+    """Whole numbers from 1 to `most`; 0, which is unknown, for all else."""
+    steps = values.round()
+    return torch.where((steps >= 1) & (steps <= most), steps, 0)
+
+
 STORAGE: dict[str, Storage] = {
     SEGMENTATION.name: Storage(np.uint8, lambda ids: ids, lambda ids: ids),
     DEPTH.name: Storage(
         np.uint16,
-        lambda depth: (depth.nan_to_num() * MILLIMETRES).round().clamp(0, 65535),
+        lambda depth: _in_steps(depth * MILLIMETRES, 65535),
         lambda stored: _unknown_is_nan(stored.float() / MILLIMETRES, stored != 0),
     ),
     NORMALS.name: Storage(

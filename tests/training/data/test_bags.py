@@ -16,7 +16,9 @@ from tests import tiny_bags
 from tests.training.data.recordings import HEIGHT, NORMAL, WIDTH, K, plane, rays, write_bag
 from training.data import bags as module
 from training.data.bags import BagDataset
+from training.data.batch import Batch
 from training.data.config import BagConfig
+from training.data.packed import PackedDataset, pack
 from training.errors import TrainingError
 
 
@@ -69,6 +71,15 @@ def test_readings_too_far_away_are_unknown(tmp_path: Path) -> None:
     depth = BagDataset(config(bag, max_depth_m=near), "train", tmp_path).batch([0]).maps["depth"]
     assert 0.3 < float(depth.isfinite().float().mean()) < 0.7
     assert float(depth.nan_to_num().max()) <= near + 0.001
+
+
+def test_depth_beyond_what_is_kept_is_unknown_and_not_the_farthest(tmp_path: Path) -> None:
+    depth = torch.tensor([[[0.001, 65.535, 65.6, 1000.0, float("inf"), float("nan"), 0.0]]])
+    image = torch.zeros(1, 1, depth.shape[2], 3, dtype=torch.uint8)
+    pack(tmp_path / "packed", 1, [Batch(image, {"depth": depth}, torch.ones(1))])
+    kept = PackedDataset(tmp_path / "packed", (), 0, 1).batch([0]).maps["depth"][0, 0]
+    torch.testing.assert_close(kept[:2], depth[0, 0, :2])
+    assert bool(kept[2:].isnan().all()), kept
 
 
 def test_a_bag_without_camera_info_is_refused(tmp_path: Path) -> None:
