@@ -55,6 +55,25 @@ def test_depth_is_judged_in_metres_of_each_camera(rooms: Batch) -> None:
     assert figures["depth.delta2"] == 1
 
 
+def test_small_images_of_a_first_phase_are_judged_over_the_whole_range_of_depth() -> None:
+    """Half the pixels a side are half the focal length: what is far there is twice as far to the network."""
+    model = tiny.adapted_model()
+    width, height = tiny.WIDTH, tiny.HEIGHT
+    model.card = tiny.card(2 * width, 2 * height)
+    assert model.card.depth is not None
+    head = model.heads["depth"]
+    last = [module for module in head.modules() if isinstance(module, torch.nn.Conv2d)][-1]
+    assert last.bias is not None
+    with torch.no_grad():  # a network that finds everything beyond the range
+        last.weight.zero_()
+        last.bias.fill_(10.0)
+    depth = torch.full((2, height, width), model.card.depth.max_m)
+    focal = torch.full((2,), model.card.depth.focal_px / 2)
+    batch = Batch(torch.zeros(2, height, width, 3, dtype=torch.uint8), {"depth": depth}, focal)
+    figures = evaluate(torch_infer(InferenceModel(model, height, width)), model.card, [batch])
+    assert figures["depth.rmse_m"] == pytest.approx(0, abs=1e-4)
+
+
 def test_figures_are_pooled_over_batches() -> None:
     """The same whether the rooms come at once or one by one, and not a mean of figures."""
     rooms = render_rooms(range(3), tiny.WIDTH, tiny.HEIGHT)

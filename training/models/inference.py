@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 
+from avtar_ros.model_card import ModelCard
 from training.models.adapter import AdapterCondition
 from training.models.multitask import MultitaskModel
 from training.models.task_scaled_norm import ScaleShift
@@ -22,7 +25,7 @@ class InferenceModel(nn.Module):
         super().__init__()
         self.model = model
         self.eval()
-        self.card = model.card
+        self.card = _for_width(model.card, width or model.card.width)
         with torch.no_grad():
             self.conditions = model.conditions(height or model.card.height, width or model.card.width)
 
@@ -44,6 +47,19 @@ class InferenceModel(nn.Module):
         """RGB uint8 (B, H, W, 3) to {task: map (B, H, W[, 3])}."""
         raw = self.model(image, self.conditions)
         return {name: TASK_HEADS[name].to_map(raw[name].float(), self.card) for name in self.card.tasks}
+
+
+def _for_width(card: ModelCard, width: int) -> ModelCard:
+    """The card for images of fewer or more pixels a side.
+
+    The network's depth is that of the card's focal length. An image of half the width is seen through half of that:
+    what is `max_m` away in it is twice as far to the network, which may say so.
+    """
+    if card.depth is None:
+        return card
+    scale = card.width / width
+    depth = dataclasses.replace(card.depth, min_m=card.depth.min_m * scale, max_m=card.depth.max_m * scale)
+    return card.replace(depth=depth)
 
 
 def _halved(condition: AdapterCondition) -> AdapterCondition:
