@@ -37,11 +37,19 @@ def check_buildable(config: RunConfig, before: Checkpoint | None = None) -> None
 
 
 def new_card(config: RunConfig, before: Checkpoint | None = None) -> ModelCard:
-    """What is known of a model before it is trained, from where the checkpoint `before` left it."""
+    """What is known of a model before it is trained, from where the checkpoint `before` left it.
+
+    Raises TrainingError where nothing says what the classes are.
+    """
     depth = DepthRange(config.depth.min_m, config.depth.max_m, config.depth.focal_px)
     data, classes = config.data.description, config.data.classes
     if before is not None and not classes:  # a task that goes on without labels keeps its meaning
         classes = before.card.classes
+    if SEGMENTATION.name in config.tasks and not classes:
+        raise TrainingError(
+            "`tasks` has segmentation, but `data` has no classes: go on from a checkpoint that has them (`start_from`, "
+            "or --from), mix in data with classes, or leave segmentation out."
+        )
     if before is not None:
         data = before.card.training_data if before.config == config else f"{before.card.training_data}; then {data}"
     return ModelCard(

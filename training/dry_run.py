@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from avtar_ros.model_card import ModelCard
 from training.build import check_buildable, parameter_table
+from training.checkpoint import load_checkpoint
 from training.config import RunConfig
 from training.data.batch import Batch
 from training.fit import PhaseRun
@@ -21,25 +22,29 @@ from training.fit import PhaseRun
 def dry_run(config: RunConfig) -> None:
     """Print what each phase trains, and the losses, time and memory of a step with its batch.
 
-    Nothing is read or fetched: a pretrained backbone whose `settings` name its architecture has random weights here.
-    Raises TrainingError where the config cannot work.
+    No data is read and nothing fetched: a pretrained backbone whose `settings` name its architecture has random
+    weights here, unless the run starts from adapters alone, which fit no other backbone than their own. Raises
+    TrainingError where the config cannot work.
     """
+    before = load_checkpoint(config.start_from) if config.start_from else None
     backbone = config.model.backbone
-    if "model_type" in backbone.settings:
+    if "model_type" in backbone.settings and not (before and before.backbone_digest):
         backbone = backbone.model_copy(update={"pretrained": None})
-    model = config.model.model_copy(update={"backbone": backbone})
-    config = config.model_copy(update={"model": model, "start_from": None})
-    check_buildable(config)
+    config = config.model_copy(update={"model": config.model.model_copy(update={"backbone": backbone})})
+    check_buildable(config, before)
     with tempfile.TemporaryDirectory() as folder:
         for phase in config.phases:
-            run = PhaseRun(config, phase, Path(folder) / phase.name, None)
+            run = PhaseRun(config, phase, Path(folder) / phase.name, before)
             print(f"phase {phase.name}\n{parameter_table(run.model)}")
             batch = random_batch(run.card, phase.batch_size, phase.downscale).to(run.device)
+            if run.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(run.device)
             began = time.monotonic()
             losses = run.train_step(batch, batch if config.target else None)
             seconds = time.monotonic() - began
             print("  ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
-            print(f"a step of {phase.batch_size} images: {seconds:.1f} s on this machine, peak {_peak_gb():.1f} GB")
+            peak = _peak_gb(run.device)
+            print(f"a step of {phase.batch_size} images: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
 
 
 def random_batch(card: ModelCard, images: int, downscale: int = 1) -> Batch:
@@ -56,7 +61,9 @@ def random_batch(card: ModelCard, images: int, downscale: int = 1) -> Batch:
     return Batch(image, {name: maps[name] for name in card.tasks}, torch.full((images,), focal))
 
 
-def _peak_gb() -> float:
-    """The most memory that this process has had so far."""
+def _peak_gb(device: torch.device) -> float:
+    """The most memory of a GPU since it was last asked to forget, or that this process has had at all."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

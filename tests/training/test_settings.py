@@ -13,7 +13,6 @@ import torch
 from tests.training import tiny
 from tests.training.data.recordings import write_bag
 from training.checkpoint import load_checkpoint
-from training.cli import main
 from training.config import RunConfig, load_config
 from training.data.batch import Batch
 from training.data.datasets import open_dataset
@@ -170,32 +169,3 @@ def test_a_folder_with_too_few_pictures_is_refused(tmp_path: Path) -> None:
     config = tiny.run_config(data=data, tasks=["depth"])
     with pytest.raises(TrainingError, match=r"expected more than the 2 pictures .* found 2"):
         open_dataset(config.data, "train")
-
-
-# --- Rehearsals
-
-
-def test_a_dry_run_needs_no_data_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    data = {"dataset": "nyud", "root": "nowhere", **SIZE}
-    config = tiny.write_config(tmp_path / "run.yaml", data=data)
-    assert main(["fit", str(config), "--dry-run"]) == 0
-    out = capsys.readouterr().out
-    assert out.count("a step of 4 images") == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["nyud"])
-def test_the_papers_network_is_built_and_runs_a_step(repository: Path, name: str, tmp_path: Path,
-                                                     capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
-    """At a size and batch that a small machine can do."""
-    from training.dry_run import dry_run
-
-    config = load_config(repository / "training" / "configs" / f"{name}.yaml")
-    data = config.data.model_copy(update={"width": 128, "height": 96})
-    phases = tuple(phase.model_copy(update={"batch_size": 2, "accumulate": 1}) for phase in config.phases)
-    dry_run(config.model_copy(update={"data": data, "phases": phases}))
-    assert "a step of 2 images" in capsys.readouterr().out
