@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,9 +11,12 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from avtar_ros.tasks import SEGMENTATION, TASKS
-from training.data.config import AugmentConfig, DataConfig, RoomsConfig, key_path
+from training.data.config import AugmentConfig, DataConfig, PicturesConfig, RoomsConfig, key_path
 from training.errors import TrainingError
-from training.section import Positive, Rate, Section, UserPath
+from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
+
+CHANNELS_A_HEAD = 32
+"""Of the authors' decoder, or a little more."""
 
 
 class BackboneConfig(Section):
@@ -35,7 +39,7 @@ class ModelConfig(Section):
     `taa` and `tsn` off leave out what attention and norms learn of the task, to see what they are good for."""
 
     backbone: BackboneConfig
-    replace: tuple[Annotated[int, Field(ge=0)], ...]
+    replace: tuple[Annotated[Whole, Field(ge=0)], ...]
     window: Positive = 8
     decoder: Literal["light", "swin"] = "light"
     """Convolutions for small devices, or the authors' Swin blocks."""
@@ -46,7 +50,18 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _adapters_at_the_end(self) -> ModelConfig:
         if not any(self.replace):
-            raise ValueError("`replace` must replace at least one layer, or there are no adapters")
+            raise fault("replace", "must replace at least one layer, or there are no adapters")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_of_the_decoder(self) -> ModelConfig:
+        heads = max(1, self.decoder_channels // CHANNELS_A_HEAD)
+        if self.decoder == "swin" and self.decoder_channels % heads:
+            raise fault(
+                "decoder_channels",
+                f"{self.decoder_channels} of `decoder: swin` are not to be divided by its {heads} heads; "
+                f"give a multiple of {CHANNELS_A_HEAD}",
+            )
         return self
 
 
@@ -68,8 +83,8 @@ class AffinityConfig(Section):
     """How often TROA measures the affinities (in steps, 0 for never: each task then keeps to itself), and how much of
     the old ones stays."""
 
-    every: Annotated[int, Field(ge=0)] = 10
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    every: Annotated[Whole, Field(ge=0)] = 10
+    momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.9
 
 
 class PhaseConfig(Section):
@@ -81,15 +96,15 @@ class PhaseConfig(Section):
     steps: Positive
     downscale: Positive = 1
     """Train on images this many times smaller a side: a fraction of the time for the first, coarse lessons."""
-    batch_size: Annotated[int, Field(ge=2)] = 16
+    batch_size: Annotated[Whole, Field(ge=2)] = 16
     learning_rate: Rate = 1e-3
     warmup_steps: Positive = 200
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    weight_decay: Annotated[Real, Field(ge=0)] = 0.05
     clip_norm: Rate = 1.0
     accumulate: Positive = 1
     """A step's batch is learnt from in this many parts, one after the other, which takes less memory."""
     evaluate_every: Positive = 500
-    patience: Annotated[int, Field(ge=0)] = 0
+    patience: Annotated[Whole, Field(ge=0)] = 0
     """Stop after so many evaluations that were no better than the best; 0 never does."""
     loss_weights: dict[str, Rate] = Field(default_factory=dict)
     """Instead of the run's, for the tasks named."""
@@ -116,7 +131,7 @@ class RunConfig(Section):
     name: str
     licence: str = ""
     start_from: UserPath | None = None
-    seed: int = 0
+    seed: Whole = 0
     tasks: tuple[str, ...] = tuple(TASKS)
     loss_weights: dict[str, Rate] = Field(default_factory=dict)
     model: ModelConfig
@@ -136,46 +151,44 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _known_tasks(self) -> RunConfig:
-        weighted = set(self.loss_weights).union(*(phase.loss_weights for phase in self.phases))
-        for key, names in (("tasks", self.tasks), ("loss_weights", sorted(weighted))):
-            if unknown := [name for name in names if name not in TASKS]:
-                raise ValueError(f"`{key}` names unknown tasks {unknown}; known: {', '.join(TASKS)}")
-        for phase in self.phases:
-            if absent := [name for name in phase.learns if name not in self.tasks]:
-                raise ValueError(f"`learns` of phase {phase.name} names {absent}, which `tasks` does not")
+        if unknown := [name for name in self.tasks if name not in TASKS]:
+            raise fault("tasks", f"names unknown tasks {unknown}; known: {', '.join(TASKS)}")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
-            raise ValueError("`tasks` must name at least one task, each once")
+            raise fault("tasks", "must name at least one task, each once")
+        for i, phase in enumerate(self.phases):
+            if absent := [name for name in phase.learns if name not in self.tasks]:
+                raise fault(f"phases.{i}.learns", f"names {absent}, which `tasks` does not")
         learnt = {name for phase in self.phases for name in phase.learns or self.tasks}
         if SEGMENTATION.name in learnt and not self.data.classes:
-            raise ValueError("`tasks` names segmentation, but `data` has no labels: leave it out, or mix some in")
+            raise fault("tasks", "names segmentation, but `data` has no labels: leave it out, or mix some in")
         return self
 
     @model_validator(mode="after")
     def _possible_phases(self) -> RunConfig:
         if not self.phases or self.phases[-1].trains != "adapters":
-            raise ValueError("the last of `phases` must train the adapters; that model is what gets exported")
+            raise fault("phases", "the last must train the adapters; that model is what gets exported")
         trained = [phase.trains for phase in self.phases]
         if "backbone" in trained[trained.index("adapters") :]:
-            raise ValueError("`phases` must train the backbone before the adapters, which take the place of its layers")
+            raise fault("phases", "must train the backbone before the adapters, which take the place of its layers")
         if len({phase.name for phase in self.phases}) != len(self.phases):
-            raise ValueError("`phases` must have different names; each has a folder of its own")
+            raise fault("phases", "must have different names; each has a folder of its own")
         data = self.data
         if self.target and (self.target.data.width, self.target.data.height) != (data.width, data.height):
-            raise ValueError("`target.data` must have the width and height of `data`")
-        for phase in self.phases:
+            raise fault("target.data", "must have the width and height of `data`")
+        for i, phase in enumerate(self.phases):
             if phase.balancing == "pcgrad" and phase.trains != "adapters":
-                raise ValueError(f"`balancing: pcgrad` of phase {phase.name} needs adapters, whose gradients it reads")
+                raise fault(f"phases.{i}.balancing", "pcgrad needs adapters, whose gradients it reads")
             if phase.batch_size % phase.accumulate or phase.batch_size < 2 * phase.accumulate:
-                raise ValueError(
-                    f"`accumulate` of phase {phase.name}, {phase.accumulate}, must cut its `batch_size`, "
-                    f"{phase.batch_size}, in equal parts of two or more images"
+                raise fault(
+                    f"phases.{i}.accumulate",
+                    f"{phase.accumulate} must cut `batch_size`, {phase.batch_size}, in equal parts of two or more",
                 )
             if phase.balancing == "pcgrad" and phase.accumulate > 1:
-                raise ValueError(f"`accumulate` of phase {phase.name} must be 1: `pcgrad` looks at a batch as a whole")
+                raise fault(f"phases.{i}.accumulate", "must be 1: `balancing: pcgrad` looks at a batch as a whole")
             if isinstance(data, RoomsConfig) and phase.batch_size > data.rooms:
-                raise ValueError(f"`batch_size` of phase {phase.name} is {phase.batch_size}, more than `data.rooms`")
+                raise fault(f"phases.{i}.batch_size", f"{phase.batch_size} is more than `data.rooms`, {data.rooms}")
             if data.width % phase.downscale or data.height % phase.downscale:
-                raise ValueError(f"`downscale` of phase {phase.name} does not divide {data.width}x{data.height}")
+                raise fault(f"phases.{i}.downscale", f"{phase.downscale} does not divide {data.width}x{data.height}")
         return self
 
 
@@ -195,16 +208,42 @@ def load_config(path: Path, start_from: Path | None = None) -> RunConfig:
     if start_from is not None:
         raw["start_from"] = str(start_from)
     try:
-        return RunConfig.model_validate(raw)
+        config = RunConfig.model_validate(raw)
+        faults = [f"{key}: {what}" for key, what in _pointless(config)]
     except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()]
+        faults = [_describe(details) for details in error.errors()]
+    if faults:
         separator = "\n  " if len(faults) > 1 else " "
         raise TrainingError(separator.join([f"{path}:", *faults])) from None
+    return config
 
 
-def _describe(fault: ErrorDetails) -> str:
-    where = key_path(fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return f"{where}: there is no such key"
-    what = fault["msg"].removeprefix("Value error, ")
+def _pointless(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """The keys that a run would not heed or learn from, and why. Checkpoints of such runs can be read all the same."""
+    for name in config.loss_weights:
+        if name not in config.tasks:
+            yield f"loss_weights.{name}", f"is none of `tasks`, {', '.join(config.tasks)}"
+    for i, phase in enumerate(config.phases):
+        learnt = phase.learns or config.tasks
+        for name in phase.loss_weights:
+            if name not in learnt:
+                yield f"phases.{i}.loss_weights.{name}", f"is no task that the phase learns, {', '.join(learnt)}"
+        if phase.warmup_steps > phase.steps:
+            yield f"phases.{i}.warmup_steps", f"{phase.warmup_steps} are more than `steps`, {phase.steps}"
+    if all(isinstance(data, PicturesConfig) for data in config.data.single):
+        yield "data", "pictures have no maps to learn from; give them a teacher (`dataset: taught`)"
+
+
+def _describe(details: ErrorDetails) -> str:
+    where, what = key_path(details["loc"]), details["msg"].removeprefix("Value error, ")
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            what = "there is no such key"
+        case "union_tag_invalid":
+            where, what = f"{where}.dataset", f"there is no {context['tag']!r}; known: {context['expected_tags']}"
+        case "union_tag_not_found":
+            what = f"expected keys such as `dataset: nyud`, found {details['input']!r}"
+        case "fault":
+            where = f"{where}.{context['key']}" if where else context["key"]
     return f"{where}: {what}" if where else what

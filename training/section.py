@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-Positive = Annotated[int, Field(gt=0)]
-Rate = Annotated[float, Field(gt=0)]
+
+def _not_a_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("Input should be a valid number")
+    return value
+
+
+Whole = Annotated[int, Field(strict=True)]
+Real = Annotated[float, BeforeValidator(_not_a_truth_value)]
+"""Not strict: 1e-4 without a point is text to YAML."""
+Positive = Annotated[Whole, Field(gt=0)]
+Rate = Annotated[Real, Field(gt=0)]
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 class Section(BaseModel):
     """A part of a config: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def fault(key: str, what: str) -> PydanticCustomError:
+    """What is wrong at `key`, a path below the section that is checked, for its validator to raise."""
+    return PydanticCustomError("fault", "{what}", {"key": key, "what": what})

@@ -28,7 +28,7 @@ def recording(folder: Path, **changes: object) -> Path:
     """A config of a recording of eight frames, three of them kept from training."""
     data = {"dataset": "rosbag", "bag": str(write_bag(folder / "run.mcap")), "validation_frames": 3}
     data |= {"width": tiny.WIDTH, "height": tiny.HEIGHT, **changes}
-    steps = [tiny.phase("adapters", steps=1, bfloat16=False)]
+    steps = [tiny.phase("adapters", steps=2, bfloat16=False)]
     return tiny.write_config(folder / "run.yaml", data=data, tasks=["depth", "normals", "edges"], phases=steps)
 
 

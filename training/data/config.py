@@ -10,18 +10,18 @@ from typing_extensions import Self
 
 from avtar_ros.model_card import SemanticClass, read_onnx_card
 from training.data import classes
-from training.section import Positive, Rate, Section, UserPath
+from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
 
 Split = Literal["train", "validation"]
 
 
 class AugmentConfig(Section):
-    """How images are changed at random: half of them mirrored; zoomed into by up to `zoom`; brightness, contrast and
-    saturation by up to `jitter` of their range."""
+    """How images are changed at random: half of them mirrored; zoomed into by up to `zoom`; brightness, contrast,
+    saturation and, less, hue changed by up to `jitter` of their range."""
 
     flip: bool = True
-    zoom: Annotated[float, Field(ge=1)] = 1.0
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    zoom: Annotated[Real, Field(ge=1)] = 1.0
+    jitter: Annotated[Real, Field(ge=0, le=1)] = 0.0
 
 
 class Sized(Section):
@@ -41,9 +41,9 @@ class RoomsConfig(Sized):
 
     dataset: Literal["synthetic_rooms"] = "synthetic_rooms"
     rooms: Positive = 20_000
-    first_seed: int = 0
+    first_seed: Whole = 0
     validation_rooms: Positive = 200
-    validation_seed: int = 2_000_000
+    validation_seed: Whole = 2_000_000
 
     @property
     def classes(self) -> classes.Classes:
@@ -100,7 +100,7 @@ class TaskonomyConfig(Sized):
     root: UserPath
     splits: UserPath
     depth_steps_per_m: Rate = 512.0
-    field_of_view_deg: Annotated[float, Field(gt=0, lt=180)] | None = None
+    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] | None = None
 
     @property
     def classes(self) -> classes.Classes:
@@ -180,7 +180,7 @@ class PicturesConfig(Sized):
 
     dataset: Literal["pictures"]
     folder: UserPath
-    field_of_view_deg: Annotated[float, Field(gt=0, lt=180)] = 60.0
+    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] = 60.0
     validation_images: Positive = 50
 
     @property
@@ -200,7 +200,7 @@ TAGS = (
 
 def _dataset(raw: Any) -> str | None:
     """Which data set a section is of; without the key it is the rooms."""
-    return raw.get("dataset", TAGS[0]) if isinstance(raw, dict) else getattr(raw, "dataset", None)
+    return str(raw.get("dataset", TAGS[0])) if isinstance(raw, dict) else getattr(raw, "dataset", None)
 
 
 GivenConfig = (
@@ -285,11 +285,11 @@ class MixedConfig(Section):
     @model_validator(mode="after")
     def _fit_together(self) -> MixedConfig:
         if len(self.parts) < 2:
-            raise ValueError("`parts` must name two data sets or more")
+            raise fault("parts", "must name two data sets or more")
         if len({(part.data.width, part.data.height) for part in self.parts}) > 1:
-            raise ValueError("all `parts` must have the same width and height")
+            raise fault("parts", "must all have the same width and height")
         if len({part.data.classes for part in self.parts} - {()}) > 1:
-            raise ValueError("`parts` with segmentation must have the same classes")
+            raise fault("parts", "those with segmentation must have the same classes")
         return self
 
 

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig
 from transformers.models.swin.modeling_swin import SwinLayer
 
+from training.config import CHANNELS_A_HEAD
 from training.models.decoder import add_shared, projection, upsampled
 from training.models.stages import as_grid
-
-CHANNELS_A_HEAD = 32
 
 
 class SwinDecoder(nn.Module):

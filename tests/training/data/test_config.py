@@ -24,6 +24,7 @@ from training.errors import TrainingError
 SIZE = {"width": 64, "height": 48}
 ROOMS = {"rooms": 12, **SIZE}
 BAG = {"dataset": "rosbag", "bag": "~/run.mcap", **SIZE}
+PICTURES = {"dataset": "pictures", "folder": "pictures", **SIZE}
 GEOMETRY = ["depth", "normals", "edges"]
 
 
@@ -66,17 +67,21 @@ def test_headers_of_older_checkpoints_mean_rooms_without_further_augmentation() 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"data": {"dataset": "kitti"}}, "data: Input tag 'kitti'"),
+        ({"data": {"dataset": "kitti"}}, "data.dataset: there is no 'kitti'; known: 'synthetic_rooms', 'nyud', "),
+        ({"data": mixed(ROOMS, {"dataset": "kitti"})}, "data.parts.1.data.dataset: there is no 'kitti'; known: "),
+        ({"data": {"dataset": ["nyud"]}}, "data.dataset: there is no "),
+        ({"data": "nyud"}, "data: expected keys such as `dataset: nyud`, found 'nyud'"),
+        ({"data": PICTURES, "tasks": GEOMETRY}, "data: pictures have no maps to learn from; give them a teacher"),
         ({"data": {"dataset": "nyud", "root": "x", "rooms": 3}}, "data.rooms: there is no such key"),
         ({"data": {"dataset": "nyud"}}, "data.root: Field required"),
         ({"data": {"dataset": "nyud", "root": "x", "labels": 14}}, "data.labels: "),
         ({"data": {"rooms": 0}}, "data.rooms: "),
         ({"data": {"dataset": "omnidata", "root": "x", "splits": "s.csv"}}, "data.depth_steps_per_m: Field required"),
         ({"data": mixed(ROOMS, {**BAG, "every": 0})}, "data.parts.1.data.every: "),
-        ({"data": mixed(ROOMS)}, "data: `parts` must name two data sets or more"),
-        ({"data": mixed(ROOMS, {**BAG, "width": 128})}, "data: all `parts` must have the same width and height"),
-        ({"data": mixed(ROOMS, {"dataset": "nyud", "root": "x", **SIZE})}, "data: `parts` with segmentation must have"),
-        ({"data": BAG}, "`tasks` names segmentation, but `data` has no labels"),
+        ({"data": mixed(ROOMS)}, "data.parts: must name two data sets or more"),
+        ({"data": mixed(ROOMS, {**BAG, "width": 128})}, "data.parts: must all have the same width and height"),
+        ({"data": mixed(ROOMS, {"dataset": "nyud", "root": "x", **SIZE})}, "data.parts: those with segmentation"),
+        ({"data": BAG}, "tasks: names segmentation, but `data` has no labels"),
         ({"augment": {"zoom": 0.5}}, "augment.zoom: "),
     ],
 )
