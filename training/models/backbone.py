@@ -77,7 +77,8 @@ def load_backbone(config: BackboneConfig) -> nn.Module:
     except TrainingError:
         raise
     except Exception as error:  # settings that do not go together end in whatever they first break
-        raise TrainingError(f"{where}: {type(error).__name__}: {error}") from error
+        what = " ".join(str(error).split())  # some take several lines, the first of which says little
+        raise TrainingError(f"{where}: {type(error).__name__}: {what}") from error
 
 
 def _load(config: BackboneConfig) -> nn.Module:

@@ -164,10 +164,11 @@ def test_replacing_what_is_not_there_names_the_key_and_the_stages(replace: tuple
         ({"settings": PVT | {"depts": [1, 1, 1, 1]}}, ("model.backbone.settings", "depts")),
         ({"settings": PVT | {"num_attention_heads": [3, 3, 3, 3]}}, ("model.backbone.settings", "not a multiple")),
         ({"settings": PVT | {"depths": [1, 1]}}, ("model.backbone.settings",)),
+        ({"settings": PVT | {"depths": "two"}}, ("model.backbone.settings", "field 'depths': TypeError: ")),
         ({"pretrained": "nobody/nothing-like-this"}, ("model.backbone.pretrained", "hub name")),
         ({"pretrained": "."}, ("model.backbone.pretrained", "folder '.'")),
     ],
-    ids=["type", "family", "unknown-key", "heads", "lengths", "hub", "folder"],
+    ids=["type", "family", "unknown-key", "heads", "lengths", "words", "hub", "folder"],
 )
 def test_an_impossible_backbone_is_refused_by_the_path_of_its_key(
     config: dict[str, Any], named: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
