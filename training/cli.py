@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -213,7 +214,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _unseen(options: argparse.Namespace, card: ModelCard) -> Iterator[tuple[str, Iterator[Batch]]]:
-    """What to measure on, each with its description: rooms, or every part of a config's data."""
+    """What to measure on, each with a description of its own: rooms, or every part of a config's data."""
     from training.config import load_config
     from training.evaluate import held_out_images, held_out_rooms
 
@@ -221,8 +222,11 @@ def _unseen(options: argparse.Namespace, card: ModelCard) -> Iterator[tuple[str,
         rooms = f"{options.rooms} rooms from seed {options.seed}"
         yield rooms, held_out_rooms(options.rooms, options.seed, card)
         return
+    met: Counter[str] = Counter()
     for data in load_config(options.data).data.single:
-        yield data.description, held_out_images(data, card)
+        met[data.description] += 1
+        number = met[data.description]
+        yield data.description + (f" ({number})" if number > 1 else ""), held_out_images(data, card)
 
 
 def _counted(batches: Iterator[Batch], progress: tqdm[Any]) -> Iterator[Batch]:

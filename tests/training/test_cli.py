@@ -91,6 +91,23 @@ def test_a_checkpoint_is_evaluated_like_its_export(exported: Path, checkpoint_pa
     assert json.loads(path.read_text()) == pytest.approx(read_onnx_card(exported).metrics, abs=2e-3)
 
 
+def test_parts_of_the_data_that_read_alike_are_each_measured(
+    checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    parts = [
+        {"data": {"width": 64, "height": 48, "rooms": 8, "validation_rooms": 2, "validation_seed": seed}}
+        for seed in (1, 5, 9)
+    ]
+    config = tiny.write_config(tmp_path / "run.yaml", data={"dataset": "mixed", "parts": parts})
+    path = tmp_path / "figures.json"
+    assert main(["evaluate", str(checkpoint_path), "--data", str(config), "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    rooms = "8 synthetic rooms of avtar_ros (seeds from 0)"
+    assert list(figures) == [rooms, f"{rooms} (2)", f"{rooms} (3)"]
+    assert len({json.dumps(found) for found in figures.values()}) == 3
+
+
 def test_scenes_writes_previews_and_bags(tmp_path: Path) -> None:
     folder, bag = tmp_path / "previews", tmp_path / "room.mcap"
     assert main(["scenes", "--out", str(folder), "--rooms", "2", "--seed", "5", "--size", "64x48"]) == 0
