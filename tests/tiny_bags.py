@@ -59,30 +59,31 @@ def write_ros2_bag(
     frames: int = 5,
     storage: StoragePlugin = StoragePlugin.SQLITE3,
     compression: CompressionMode = CompressionMode.NONE,
+    camera_info: bool = False,
 ) -> Path:
     """A folder as `ros2 bag record` makes it: raw rgb8 colour, 16UC1 depth, and one topic that is no image."""
-    types = get_typestore(Stores.ROS2_HUMBLE)
+    types, kinds = get_typestore(Stores.ROS2_HUMBLE), _TOPICS | (_CAMERA_INFO if camera_info else {})
     writer = Rosbag2Writer(path, version=9, storage_plugin=storage)
     writer.set_compression(compression, CompressionFormat.ZSTD)
     with writer as bag:
-        topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in _TOPICS.items()}
-        for stamp, messages in _messages(types.types, frames):
+        topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in kinds.items()}
+        for stamp, messages in _messages(types.types, frames, camera_info):
             for name, message in messages.items():
-                bag.write(topics[name], stamp, types.serialize_cdr(message, _TOPICS[name]))
+                bag.write(topics[name], stamp, types.serialize_cdr(message, kinds[name]))
     return path
 
 
-def write_ros1_bag(path: Path, frames: int = 5, compression: str | None = None) -> Path:
+def write_ros1_bag(path: Path, frames: int = 5, compression: str | None = None, camera_info: bool = False) -> Path:
     """The same as a ROS 1 bag file, its chunks compressed by "LZ4" or "BZ2"."""
-    types = get_typestore(Stores.ROS1_NOETIC)
+    types, kinds = get_typestore(Stores.ROS1_NOETIC), _TOPICS | (_CAMERA_INFO if camera_info else {})
     writer = Rosbag1Writer(path)
     if compression:
         writer.set_compression(Rosbag1Writer.CompressionFormat[compression])
     with writer as bag:
-        topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in _TOPICS.items()}
-        for stamp, messages in _messages(types.types, frames):
+        topics = {name: bag.add_connection(name, kind, typestore=types) for name, kind in kinds.items()}
+        for stamp, messages in _messages(types.types, frames, camera_info):
             for name, message in messages.items():
-                bag.write(topics[name], stamp, types.serialize_ros1(message, _TOPICS[name]))
+                bag.write(topics[name], stamp, types.serialize_ros1(message, kinds[name]))
     return path
 
 
@@ -103,19 +104,29 @@ _TOPICS = {
 }
 
 
-def _messages(types, frames):
+_CAMERA_INFO = {"/camera/color/camera_info": "sensor_msgs/msg/CameraInfo"}
+
+
+def _messages(types, frames, camera_info):
     image_type, header_type = types["sensor_msgs/msg/Image"], types["std_msgs/msg/Header"]
     sequence = {"seq": 0} if "seq" in header_type.__dataclass_fields__ else {}
     for i, stamp in enumerate(stamps(frames)):
         time = types["builtin_interfaces/msg/Time"](sec=stamp // 10**9, nanosec=stamp % 10**9)
         header = header_type(stamp=time, frame_id="camera_optical", **sequence)
         depth = np.nan_to_num(truth(i)["depth"] * 1000).astype(np.uint16)
-        yield stamp, {
-            "/camera/color/image_raw": image_type(
-                header, HEIGHT, WIDTH, "rgb8", 0, 3 * WIDTH, image(i).reshape(-1)
-            ),
+        messages = {
+            "/camera/color/image_raw": image_type(header, HEIGHT, WIDTH, "rgb8", 0, 3 * WIDTH, image(i).reshape(-1)),
             "/camera/depth/image_raw": image_type(
                 header, HEIGHT, WIDTH, "16UC1", 0, 2 * WIDTH, depth.reshape(-1).view(np.uint8)
             ),
             "/chatter": types["std_msgs/msg/String"](data=f"frame {i}"),
         }
+        if camera_info:
+            messages |= {name: _info(types, header) for name in _CAMERA_INFO}
+        yield stamp, messages
+
+
+def _info(types, header):
+    kind, region = types["sensor_msgs/msg/CameraInfo"], types["sensor_msgs/msg/RegionOfInterest"]
+    d, k, r, p = np.zeros(5), K.reshape(9), np.eye(3).reshape(9), np.c_[K, np.zeros(3)].reshape(12)
+    return kind(header, HEIGHT, WIDTH, "plumb_bob", d, k, r, p, 0, 0, region(0, 0, 0, 0, False))

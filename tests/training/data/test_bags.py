@@ -82,6 +82,24 @@ def test_depth_beyond_what_is_kept_is_unknown_and_not_the_farthest(tmp_path: Pat
     assert bool(kept[2:].isnan().all()), kept
 
 
+@pytest.mark.parametrize("release", ["ROS 1", "SQLite"])
+def test_bags_of_other_kinds_teach_as_well(tmp_path: Path, release: str) -> None:
+    """Raw colour and depth in 16 bits, as drivers record them, with the camera's CameraInfo."""
+    bag = (
+        tiny_bags.write_ros1_bag(tmp_path / "run.bag", camera_info=True)
+        if release == "ROS 1"
+        else tiny_bags.write_ros2_bag(tmp_path / "run", camera_info=True)
+    )
+    dataset = BagDataset(config(bag, width=64, height=48, validation_frames=2), "train", tmp_path)
+    assert len(dataset) == 3
+    batch = dataset.batch([0, 2])
+    assert set(batch.maps) == {"depth", "normals", "edges"}
+    assert batch.focal.tolist() == pytest.approx([60.0, 60.0])
+    for place, frame in enumerate((0, 2)):
+        assert np.array_equal(batch.image[place].numpy(), tiny_bags.image(frame))
+        np.testing.assert_allclose(batch.maps["depth"][place].numpy(), tiny_bags.truth(frame)["depth"], atol=0.002)
+
+
 def test_a_bag_without_camera_info_is_refused(tmp_path: Path) -> None:
     bag = tiny_bags.write_ros2_bag(tmp_path / "run", storage=StoragePlugin.MCAP)
     with pytest.raises(TrainingError) as error:
