@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 
 from avtar_ros.pinhole import Pinhole
 from avtar_ros.rendering import UNLABELLED
@@ -80,7 +80,8 @@ def matlab_array(path: Path, key: str) -> NDArray[Any]:
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
         raise TrainingError(f"{path}: not a MATLAB 5 file, or a damaged one ({error}).") from error
     if key not in variables:
-        raise TrainingError(f"{path}: expected the variable {key}, which is not in it.")
+        found = ", ".join(name for name, *_ in whosmat(path)) or "nothing"
+        raise TrainingError(f"{path}: expected the variable {key}; found {found}.")
     return np.asarray(variables[key])
 
 

@@ -127,6 +127,13 @@ def test_a_label_that_is_no_class_is_not_taken_for_one(tmp_path: Path, release: 
         open_dataset(config(root), "train").batch([1])
 
 
+def test_a_variable_of_another_name_is_named(tmp_path: Path) -> None:
+    root = write(tmp_path / "NYUD_MT", as_matlab)
+    savemat(root / "segmentation" / "0001.mat", {"labels": truth(0)["ids"]})
+    with pytest.raises(TrainingError, match=r"0001\.mat: expected the variable segmentation; found labels\."):
+        open_dataset(config(root), "train").batch([0])
+
+
 def test_pickled_arrays_are_not_loaded(tmp_path: Path) -> None:
     root = write(tmp_path / "NYUD_MT", as_numpy)
     np.save(root / "depth" / "0001.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
