@@ -47,7 +47,7 @@ class VisionAdapterLayer(nn.Module):
     def _start_from(self, replaced: ReplacedLayer) -> None:
         """Copy the replaced layer's weights where it has them, so that training starts from what the backbone knows."""
         if replaced.attention is not None:
-            self.attention.start_from(*replaced.attention)
+            self.attention.start_from(replaced.attention, replaced.position_bias)
         _copy(replaced.projection, self.attention.projection)
         _copy(replaced.norm_before, self.norm_before)
         _copy(replaced.norm_after, self.norm_after)

@@ -45,7 +45,8 @@ class Stage:
 class ReplacedLayer:
     """The parts of a backbone's layer that an adapter layer starts from.
 
-    `attention` is its query, key and value, or None where it attends in another way.
+    `attention` is its query, key and value, or None where it attends in another way; `position_bias` what it adds to
+    their logits, a table ((2·window − 1)², heads) by the offset between query and key, where it has one.
     """
 
     attention: tuple[nn.Linear, nn.Linear, nn.Linear] | None
@@ -53,6 +54,7 @@ class ReplacedLayer:
     norm_before: nn.LayerNorm
     norm_after: nn.LayerNorm
     feed_forward: tuple[nn.Linear, nn.Linear]
+    position_bias: Tensor | None = None
 
 
 Layers = list[list[nn.Module]]

@@ -28,10 +28,11 @@ class TaskAdaptedAttention(nn.Module):
         self.film = FiLM(embedding_width, window)
         self.register_buffer("position_index", windows.relative_position_index(window), persistent=False)
 
-    def start_from(self, query: nn.Linear, key: nn.Linear, value: nn.Linear) -> None:
-        """Attend as these do, until trained."""
-        parts = (query, key, value)
+    def start_from(self, parts: tuple[nn.Linear, nn.Linear, nn.Linear], position_bias: Tensor | None) -> None:
+        """Attend as query, key and value do, until trained; biases of other windows than these are no use here."""
         with torch.no_grad():
+            if position_bias is not None and position_bias.shape == self.position_bias.shape:
+                self.position_bias.copy_(position_bias)
             self.qkv.weight.copy_(torch.cat([part.weight for part in parts]))
             for bias, part in zip(self.qkv.bias.chunk(3), parts, strict=True):
                 bias.copy_(part.bias) if part.bias is not None else bias.zero_()

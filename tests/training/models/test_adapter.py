@@ -166,9 +166,6 @@ def test_it_starts_with_the_attention_and_feed_forward_of_the_layer_that_it_repl
     config = AutoConfig.for_model("swin", window_size=2, attn_implementation="eager")
     replaced = SwinLayer(config, CHANNELS, (HEIGHT, WIDTH), 2, shift_size=shift).eval()
     stir(replaced)
-    for name, parameter in replaced.named_parameters():
-        if "relative_position" in name:
-            parameter.zero_()
     layer = VisionAdapterLayer(SWIN.replaced(replaced), heads=2, window=2, shift=shift, embedding_width=EMBEDDING)
     replaced.double(), layer.double()
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
@@ -189,6 +186,16 @@ def test_it_starts_with_the_attention_and_feed_forward_of_the_layer_that_it_repl
         for of_task in got:
             assert torch.equal(of_task, got[0])
             torch.testing.assert_close(of_task.flatten(1, 2), expected, rtol=1e-5, atol=1e-6)  # of a float32 softmax
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("window", [2, 3])
+def test_biases_of_other_windows_are_no_use_to_it(window: int) -> None:
+    config = AutoConfig.for_model("swin", window_size=3, attn_implementation="eager")
+    replaced = SwinLayer(config, CHANNELS, (HEIGHT, WIDTH), 2)
+    stir(replaced)
+    layer = VisionAdapterLayer(SWIN.replaced(replaced), heads=2, window=window, shift=0, embedding_width=EMBEDDING)
+    assert bool(layer.attention.position_bias.any()) == (window == 3)
 
 
 @torch.no_grad()

@@ -72,6 +72,7 @@ def _swin_replaced(layer: Any) -> ReplacedLayer:
     return ReplacedLayer(
         (attention.q_proj, attention.k_proj, attention.v_proj), attention.o_proj,
         layer.layernorm_before, layer.layernorm_after, (layer.mlp.fc1, layer.mlp.fc2),
+        attention.relative_position_bias.relative_position_bias_table,
     )  # fmt: skip
 
 
