@@ -128,8 +128,8 @@ def _adapted(
 def _adapters_of_stage(
     stage: Stage, replaced: tuple[ReplacedLayer, ...], window: int, embedding_width: int
 ) -> nn.ModuleList:
-    """A stage's adapter layers; every second one attends in shifted windows."""
+    """A stage's adapter layers; every second one attends in shifted windows, as in the backbone where it has them."""
     return nn.ModuleList(
-        VisionAdapterLayer(layer, stage.heads, window, (window // 2) * (i % 2), embedding_width)
+        VisionAdapterLayer(layer, stage.heads, window, (window // 2) * ((stage.shifted + i) % 2), embedding_width)
         for i, layer in enumerate(replaced)
     )

@@ -29,6 +29,7 @@ class Stage:
     `enter` brings the image or the previous stage's tokens to this stage's grid; `layers` keep its shape; `leave`
     gives what the next stage enters with; `feature` gives the grid that a decoder reads from that.
     A plain transformer's stages all have one stride: `upscale` is how many times finer a decoder should make them.
+    `shifted` says whether the layer that comes after `layers` is one with shifted windows.
     """
 
     channels: int
@@ -39,6 +40,7 @@ class Stage:
     leave: Step
     feature: Callable[[Tensor], Tensor]
     upscale: int = 1
+    shifted: bool = False
 
 
 @dataclass(frozen=True)

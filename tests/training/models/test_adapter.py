@@ -14,8 +14,8 @@ from transformers.models.swin.modeling_swin import SwinLayer
 from tests.training.tiny import FAMILIES, model, model_config, stir
 from training.models.adapter import VisionAdapterLayer
 from training.models.backbone import Backbone, load_backbone
-from training.models.families.swin import SWIN
-from training.models.stages import ReplacedLayer
+from training.models.families.swin import SWIN, SWIN_V2
+from training.models.stages import Family, ReplacedLayer
 
 TASKS, IMAGES, HEIGHT, WIDTH, CHANNELS, EMBEDDING = 3, 2, 4, 6, 8, 8
 
@@ -216,3 +216,16 @@ def test_the_skip_reaches_the_next_adapter_layer_of_the_same_stage() -> None:
 def test_every_second_layer_of_a_stage_is_shifted_by_half_a_window() -> None:
     network = model(window=4)
     assert [[layer.attention.shift for layer in stage] for stage in network.adapters] == [[], [], [0], [0, 2]]
+
+
+@pytest.mark.parametrize(("family", "known"), [("swin", SWIN), ("swinv2", SWIN_V2)])
+@pytest.mark.parametrize("replace", [(0, 0, 0, 1), (0, 0, 1, 2), (0, 0, 2, 1)])
+def test_windows_are_shifted_where_those_of_the_replaced_layers_are(
+    family: str, known: Family, replace: tuple[int, ...]
+) -> None:
+    backbone = FAMILIES[family] | {"image_size": 224}  # whose last grid is larger than one window
+    whole = load_backbone(model_config(backbone).backbone)
+    network = model(backbone, replace=replace)
+    for stage, count, adapters in zip(known.layers(whole), replace, network.adapters, strict=True):
+        replaced = stage[len(stage) - count :]
+        assert [layer.attention.shift > 0 for layer in adapters] == [layer.shift_size > 0 for layer in replaced]

@@ -41,6 +41,7 @@ def _stages(
             layers=[on_sequence(partial(run, layer)) for layer in layers[i]],
             leave=identity,
             feature=features[i],
+            shifted=len(layers[i]) % 2 == 1,  # every second layer, from the second on, is
         )
         for i in range(len(layers))
     ]
