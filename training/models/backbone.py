@@ -98,7 +98,17 @@ def _load(config: BackboneConfig) -> nn.Module:
         return from_scratch
     # Not AutoBackbone.from_pretrained: it asks the hub whether the name exists, even where that is a folder.
     model: Any = MODEL_FOR_BACKBONE_MAPPING[type(hf_config)]
-    pretrained: nn.Module = model.from_pretrained(config.pretrained, config=hf_config, attn_implementation="eager")
+    try:
+        pretrained: nn.Module = model.from_pretrained(
+            config.pretrained, config=hf_config, attn_implementation="eager", use_safetensors=True
+        )
+    except OSError as error:
+        raise TrainingError(
+            f"model.backbone.pretrained: cannot load the weights of {config.pretrained!r}: {error} Only "
+            "model.safetensors is read: nothing is unpickled. Where there is pytorch_model.bin alone, and you trust "
+            'it, convert it: safetensors.torch.save_file(torch.load("pytorch_model.bin", weights_only=True), '
+            '"model.safetensors", {"format": "pt"})'
+        ) from error
     return pretrained
 
 

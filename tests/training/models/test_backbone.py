@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoBackbone, AutoConfig
 
@@ -185,6 +186,21 @@ def test_a_backbone_in_half_a_folder_is_refused(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(TrainingError, match=r"model\.backbone\.pretrained: cannot load the folder"):
         load_backbone(BackboneConfig(pretrained=str(tmp_path)))
+
+
+def test_weights_that_would_have_to_be_unpickled_are_refused_and_can_be_converted(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = reference(PVT)
+    theirs.save_pretrained(tmp_path)
+    safe, pickled = tmp_path / "model.safetensors", tmp_path / "pytorch_model.bin"
+    safe.unlink()
+    torch.save(theirs.state_dict(), pickled)
+    with pytest.raises(TrainingError, match=r"model\.backbone\.pretrained.*nothing is unpickled.*convert it: "):
+        load_backbone(BackboneConfig(pretrained=str(tmp_path)))
+
+    save_file(torch.load(pickled, weights_only=True), safe, {"format": "pt"})
+    loaded = load_backbone(BackboneConfig(pretrained=str(tmp_path))).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in theirs.state_dict().items())
 
 
 def test_heads_are_as_many_as_the_stage_has() -> None:
