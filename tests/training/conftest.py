@@ -19,11 +19,10 @@ torch.set_num_threads(1)
 def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of a small adapter phase, whose tasks all differ."""
     from tests.training import tiny
-    from training.checkpoint import Checkpoint, model_tensors, save_checkpoint
+    from training.checkpoint import save_checkpoint
 
     path = tmp_path_factory.mktemp("checkpoint") / "last.safetensors"
-    model = tiny.adapted_model()
-    save_checkpoint(Checkpoint(tiny.run_config(), model.card, "adapters", 6, model_tensors(model)), path)
+    save_checkpoint(tiny.adapted_checkpoint(), path)
     return path
 
 

@@ -24,21 +24,23 @@ from training.export import ExportOptions, compare, export, load_model
 from training.fit import build_model
 
 
-@pytest.mark.parametrize("images", [1, 3])
-def test_the_engine_gives_what_pytorch_gives(exported: Path, checkpoint_path: Path, images: int) -> None:
-    infer = torch_infer(load_model(load_checkpoint(checkpoint_path)))
-    noise = np.random.default_rng(images).integers(0, 256, (images, tiny.HEIGHT, tiny.WIDTH, 3), np.uint8)
-    rooms = render_rooms(range(images), tiny.WIDTH, tiny.HEIGHT).image.numpy()
-    with open_engine(exported) as engine:
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_engine_gives_what_pytorch_gives(family: str, tmp_path: Path) -> None:
+    checkpoint, path = tiny.adapted_checkpoint(tiny.FAMILIES[family]), tmp_path / "model.onnx"
+    export(checkpoint, path, ExportOptions(rooms=0))
+    infer = torch_infer(load_model(checkpoint))
+    noise = np.random.default_rng(1).integers(0, 256, (1, tiny.HEIGHT, tiny.WIDTH, 3), np.uint8)
+    rooms = render_rooms(range(3), tiny.WIDTH, tiny.HEIGHT).image.numpy()
+    with open_engine(path) as engine:
         for pictures in (noise, rooms):
             got, expected = engine.infer(pictures), infer(pictures)
             assert list(got) == list(TASKS)
             for name, task in TASKS.items():
                 assert got[name].dtype == expected[name].dtype == task.dtype
-                assert got[name].shape == (images, *task.shape(tiny.HEIGHT, tiny.WIDTH))
+                assert got[name].shape == (len(pictures), *task.shape(tiny.HEIGHT, tiny.WIDTH))
             assert np.mean(got["segmentation"] == expected["segmentation"]) >= 0.999
             for name in ("depth", "normals", "edges"):
-                np.testing.assert_allclose(got[name], expected[name], rtol=0, atol=1e-3)
+                np.testing.assert_allclose(got[name], expected[name], rtol=2e-4, atol=2e-4)
             assert len(np.unique(got["segmentation"])) > 3, "a model that says the same everywhere compares nothing"
             assert got["depth"].std() > 0.05
             np.testing.assert_allclose(np.linalg.norm(got["normals"], axis=-1), 1, atol=1e-5)

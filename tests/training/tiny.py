@@ -11,6 +11,7 @@ from torch import nn
 
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import TASKS
+from training.checkpoint import Checkpoint, model_tensors
 from training.config import BackboneConfig, ModelConfig, RunConfig
 from training.data.batch import Batch
 from training.data.synthetic_rooms import CLASSES
@@ -123,13 +124,24 @@ def model(
     return network
 
 
-def adapted_model(seed: int = 0) -> MultitaskModel:
-    """The network of `run_config()`, with conditioning that makes every task its own."""
+def config_on(backbone: dict[str, Any], **changes: Any) -> RunConfig:
+    """`run_config()` with the adapters on another backbone."""
+    return run_config(model=settings()["model"] | {"backbone": {"settings": backbone}}, **changes)
+
+
+def adapted_model(seed: int = 0, backbone: dict[str, Any] = PVT) -> MultitaskModel:
+    """The network of `config_on(backbone)`, with conditioning that makes every task its own."""
     torch.manual_seed(seed)
-    config = run_config()
+    config = config_on(backbone)
     network = build_model(config, "adapters", new_card(config))
     stir(network)
     return network.eval()
+
+
+def adapted_checkpoint(backbone: dict[str, Any] = PVT) -> Checkpoint:
+    """Of an adapter phase that ended with that network."""
+    model = adapted_model(backbone=backbone)
+    return Checkpoint(config_on(backbone), model.card, "adapters", 6, model_tensors(model))
 
 
 def stir(module: nn.Module, amount: float = 0.2) -> None:
