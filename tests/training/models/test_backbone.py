@@ -12,13 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoBackbone, AutoConfig
 
-from tests.training.tiny import FAMILIES, PVT, REPLACE, batch, model, model_config, stir
+from tests.training import tiny
+from tests.training.tiny import FAMILIES, PVT, REPLACE, model, model_config, stir
 from training.config import BackboneConfig
 from training.errors import TrainingError
+from training.fit import PhaseRun
 from training.models.backbone import Backbone, load_backbone
 from training.models.multitask import MultitaskModel
 from training.models.stages import Tokens
-from training.task_heads import TASK_HEADS
 
 IMAGES = torch.Generator().manual_seed(1)
 
@@ -119,27 +120,25 @@ def test_pretrained_weights_come_from_a_local_folder(family: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_only_adapters_decoder_heads_and_task_embeddings_learn(family: str) -> None:
-    network = model(FAMILIES[family])
-    network.train()
-    before = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items()}
-    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+def test_a_phase_changes_adapters_decoder_heads_and_task_embeddings_alone(family: str, tmp_path: Path) -> None:
+    phase = tiny.phase("adapters", steps=3, warmup_steps=1, learning_rate=1e-2)
+    affinity = {"every": 1, "momentum": 0.5}
+    config = tiny.config_on(FAMILIES[family], phases=[phase], affinity=affinity)
+    run = PhaseRun(config, config.phases[0], tmp_path, None)
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    for step in range(3):
+        run.step = step
+        run.train_step(tiny.batch())
+
+    trained = {name: p for name, p in run.model.named_parameters() if p.requires_grad}
     assert {name.partition(".")[0] for name in trained} == {"adapters", "decoder", "heads", "task_embedding"}
-    assert not any(module.training for module in network.backbone.modules())
-
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=0.1)
-    images = batch()
-    for _ in range(3):
-        optimiser.zero_grad()
-        raw = network(images.image)
-        sum(TASK_HEADS[name].loss(raw[name], images.maps[name]) for name in raw).backward()
-        optimiser.step()
-
-    assert all(p.grad is None for p in network.backbone.parameters())
-    after = network.backbone.state_dict()
-    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    after = run.model.state_dict()
+    changed = {name for name, tensor in before.items() if not torch.equal(after[name], tensor)}
+    assert changed == {*trained, "task_embedding.affinity"}
     # After three steps even what starts behind a zero has moved: FiLM's and the norms' conditioning.
     assert not [name for name, p in trained.items() if p.grad is None or not p.grad.any()]
+    assert all(p.grad is None for p in run.model.backbone.parameters())
+    assert not any(module.training for module in run.model.backbone.modules())
 
 
 def test_a_backbone_that_learns_does_train() -> None:
