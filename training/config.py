@@ -134,6 +134,8 @@ class RunConfig(Section):
     seed: Whole = 0
     tasks: tuple[str, ...] = tuple(TASKS)
     loss_weights: dict[str, Rate] = Field(default_factory=dict)
+    edges_loss: Literal["bce", "l1"] = "bce"
+    """Balanced binary cross-entropy, or the absolute error, for edges that are strengths (Taskonomy's of texture)."""
     model: ModelConfig
     data: DataConfig = RoomsConfig()
     target: TargetConfig | None = None

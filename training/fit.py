@@ -101,7 +101,8 @@ class PhaseRun:
         self.device = processes.device()
         self.model = build_model(config, phase.trains, self.card, before).to(self.device)
         self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
-        self.objective = Objective(self.card, phase, config.loss_weights | phase.loss_weights).to(self.device)
+        weights = config.loss_weights | phase.loss_weights
+        self.objective = Objective(self.card, phase, weights, config.edges_loss).to(self.device)
         self.adversary = (
             Adversary(self.card, self.objective.tasks, config.target.learning_rate, self.device)
             if config.target

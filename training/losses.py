@@ -48,3 +48,10 @@ def balanced_binary_cross_entropy(logits: Tensor, edges: Tensor) -> Tensor:
     weight = torch.where(known, target * (1 - edge_share) + (1 - target) * edge_share, 0.0)
     losses = F.binary_cross_entropy_with_logits(logits[:, 0], target, reduction="none")
     return (weight * losses).sum() / summed(weight.sum()).clamp(min=1e-6)
+
+
+def absolute_error(logits: Tensor, edges: Tensor) -> Tensor:
+    """|p − edge| of probabilities p, for edges (B, H, W) in [0, 1] that are strengths, such as those of texture."""
+    known = torch.isfinite(edges)
+    error = torch.where(known, logits[:, 0].sigmoid() - torch.where(known, edges, 0.0), 0.0).abs()
+    return error.sum() / summed(known.sum()).clamp(min=1)

@@ -13,21 +13,23 @@ import torch
 from torch import Tensor, nn
 
 from avtar_ros.model_card import ModelCard
-from avtar_ros.tasks import DEPTH
+from avtar_ros.tasks import DEPTH, EDGES
 from training import processes
 from training.config import PhaseConfig
 from training.data.batch import Batch
-from training.task_heads import TASK_HEADS
+from training.task_heads import EDGES_LOSSES, TASK_HEADS
 
 
 class Objective(nn.Module):
     """The losses of one phase; `weights` are the fixed w_t, 1 where absent."""
 
-    def __init__(self, card: ModelCard, phase: PhaseConfig, weights: Mapping[str, float]) -> None:
+    def __init__(self, card: ModelCard, phase: PhaseConfig, weights: Mapping[str, float], edges_loss: str) -> None:
         super().__init__()
         self.card = card
         self.tasks = phase.learns or card.tasks
         self.weights = weights
+        usual = {name: head.loss for name, head in TASK_HEADS.items()}
+        self.unweighted = usual | {EDGES.name: EDGES_LOSSES[edges_loss]}
         self.log_variance = nn.ParameterDict(
             {name: nn.Parameter(torch.zeros(())) for name in self.tasks if phase.balancing == "uncertainty"}
         )
@@ -38,7 +40,7 @@ class Objective(nn.Module):
         if self.card.depth is not None and DEPTH.name in targets:  # as the card's camera would see it
             targets[DEPTH.name] = targets[DEPTH.name] * (self.card.depth.focal_px / batch.focal)[:, None, None]
         return {
-            name: self.weights.get(name, 1.0) * TASK_HEADS[name].loss(raw[name].float(), target)
+            name: self.weights.get(name, 1.0) * self.unweighted[name](raw[name].float(), target)
             for name, target in targets.items()
         }
 

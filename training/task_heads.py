@@ -63,3 +63,6 @@ TASK_HEADS = {
     NORMALS.name: TaskHead(lambda card: 3, losses.cosine_distance, _unit_vectors, F.normalize),
     EDGES.name: TaskHead(lambda card: 1, losses.balanced_binary_cross_entropy, _probability, torch.sigmoid),
 }
+
+EDGES_LOSSES = {"bce": losses.balanced_binary_cross_entropy, "l1": losses.absolute_error}
+"""By what a config calls them."""

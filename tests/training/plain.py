@@ -74,3 +74,12 @@ def balanced_binary_cross_entropy(logits: Tensor, edges: Tensor) -> float:
         total -= weight * (label * math.log(probability) + (1 - label) * math.log(1 - probability))
         weights += weight
     return total / weights if weights else 0.0
+
+
+def absolute_error(logits: Tensor, edges: Tensor) -> float:
+    errors = [
+        abs(1 / (1 + math.exp(-float(logits[b, 0, y, x]))) - float(edges[b, y, x]))
+        for b, y, x in pixels(edges)
+        if math.isfinite(float(edges[b, y, x]))
+    ]
+    return sum(errors) / max(len(errors), 1)

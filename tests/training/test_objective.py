@@ -9,7 +9,9 @@ import torch
 
 from tests.training import tiny
 from training.checkpoint import load_checkpoint
+from training.config import load_config
 from training.fit import PhaseRun, fit
+from training.losses import absolute_error, balanced_binary_cross_entropy
 from training.objective import Objective
 
 
@@ -18,9 +20,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def objective(balancing: str, weights: dict[str, float] | None = None) -> Objective:
+def objective(balancing: str, weights: dict[str, float] | None = None, edges_loss: str = "bce") -> Objective:
     config = tiny.run_config(phases=[tiny.phase("adapters", balancing=balancing)])
-    return Objective(tiny.card(), config.phases[0], weights or {})
+    return Objective(tiny.card(), config.phases[0], weights or {}, edges_loss)
 
 
 def test_fixed_weights_multiply_the_losses() -> None:
@@ -28,6 +30,23 @@ def test_fixed_weights_multiply_the_losses() -> None:
     plain, weighted = objective("fixed").losses(raw, batch), objective("fixed", {"depth": 3.0}).losses(raw, batch)
     assert torch.equal(weighted["depth"], 3 * plain["depth"])
     assert torch.equal(weighted["edges"], plain["edges"])
+
+
+def test_edges_are_learnt_by_what_the_config_says() -> None:
+    raw, batch = tiny.model()(tiny.batch().image), tiny.batch()
+    usual, strengths = objective("fixed").losses(raw, batch), objective("fixed", edges_loss="l1").losses(raw, batch)
+    assert torch.equal(strengths["edges"], absolute_error(raw["edges"], batch.maps["edges"]))
+    assert torch.equal(usual["edges"], balanced_binary_cross_entropy(raw["edges"], batch.maps["edges"]))
+    assert torch.equal(usual["depth"], strengths["depth"])
+
+
+def test_a_run_says_how_its_edges_are_learnt(tmp_path: Path, repository: Path) -> None:
+    configs = repository / "training" / "configs"
+    l1 = [path.stem for path in sorted(configs.glob("*.yaml")) if load_config(path).edges_loss == "l1"]
+    assert l1 == ["taskonomy"]
+    config = tiny.run_config(edges_loss="l1")
+    run = PhaseRun(config, config.phases[1], tmp_path, None)
+    assert run.objective.unweighted["edges"] is absolute_error
 
 
 def test_uncertainty_finds_the_weights_that_make_each_task_count_alike() -> None:
