@@ -79,7 +79,8 @@ def _swin_replaced(layer: Any) -> ReplacedLayer:
 
 SWIN = Family(lambda model: _layers(model.swin), _swin_stages, _swin_replaced)
 
-# --- The second: its norms come after attention and feed-forward; adapter layers have theirs before, all the same
+# --- The second: its norms come after attention and feed-forward, and its attention is a scaled cosine; adapter layers
+# have their norms before and dot products, so that all they can take over is the weights, not what the layer does
 
 
 def _swin_v2_stages(model: Any, layers: Layers) -> list[Stage]:
