@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from avtar_ros.replay.bag_reader import BagError
 from tests.training import tiny
 from tests.training.data.recordings import write_bag
 from training.build import build_model, new_card, parameter_table
@@ -99,6 +100,16 @@ def test_a_checkpoint_of_another_model_is_refused_before_anything_starts(checkpo
         fit(load_config(kitchen(tmp_path, phases=phases), checkpoint_path), tmp_path / "out")
     with pytest.raises(TrainingError, match="no such checkpoint"):
         fit(load_config(kitchen(tmp_path, start_from=str(tmp_path / "none.safetensors"))), tmp_path / "out")
+
+
+def test_a_missing_recording_is_known_before_rooms_are_rendered(
+    checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(kitchen(tmp_path), checkpoint_path)
+    (tmp_path / "run.mcap").unlink()
+    monkeypatch.setattr("training.data.datasets.RoomsDataset", None)
+    with pytest.raises(BagError, match=r"run\.mcap: no such bag"):
+        fit(config, tmp_path / "out")
 
 
 def test_the_table_of_parameters_adds_up() -> None:

@@ -63,7 +63,10 @@ def _taught(config: TaughtConfig, split: Split) -> Dataset:
 
 
 def _mixed(config: MixedConfig, split: Split) -> Dataset:
-    parts = [(open_dataset(part.data, split), part.repeat if split == "train" else 1) for part in config.parts]
+    # Rooms last: rendering them takes minutes, and a folder that is missing should be known before.
+    rooms_last = sorted(range(len(config.parts)), key=lambda i: isinstance(config.parts[i].data, RoomsConfig))
+    opened = {i: open_dataset(config.parts[i].data, split) for i in rooms_last}
+    parts = [(opened[i], part.repeat if split == "train" else 1) for i, part in enumerate(config.parts)]
     return MixedDataset(parts, config.classes)
 
 
