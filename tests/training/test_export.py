@@ -40,6 +40,7 @@ def test_the_engine_gives_what_pytorch_gives(family: str, tmp_path: Path) -> Non
                 assert got[name].shape == (len(pictures), *task.shape(tiny.HEIGHT, tiny.WIDTH))
             assert np.mean(got["segmentation"] == expected["segmentation"]) >= 0.999
             for name in ("depth", "normals", "edges"):
+                np.testing.assert_allclose(got[name], expected[name], rtol=0, atol=1e-3)
                 np.testing.assert_allclose(got[name], expected[name], rtol=2e-4, atol=2e-4)
             assert len(np.unique(got["segmentation"])) > 3, "a model that says the same everywhere compares nothing"
             assert got["depth"].std() > 0.05

@@ -128,10 +128,10 @@ def test_an_interrupted_adaptation_ends_with_the_same_bits(tmp_path: Path, monke
     assert all(torch.equal(parts.tensors[name], tensor) for name, tensor in whole.tensors.items())
 
 
-def test_what_the_other_domain_is_must_fit() -> None:
+def test_what_the_other_domain_is_must_fit(tmp_path: Path) -> None:
     target = {"data": {"dataset": "pictures", "folder": ".", "width": 32, "height": 32}}
-    with pytest.raises(ValueError, match="must have the width and height of `data`"):
-        tiny.run_config(target=target)
+    with pytest.raises(TrainingError, match=r"target\.data: must have the width and height of `data`"):
+        load_config(tiny.write_config(tmp_path / "run.yaml", target=target))
 
 
 # --- Distillation
