@@ -67,10 +67,11 @@ class NyudMtDataset(FrameDataset):
         stored = self._stored(index, "segmentation").astype(np.intp)
         ids = np.where(stored == UNLABELLED, 0, stored)
         last = len(self._classes_of_stored) - 1
-        if unknown := sorted({*np.unique(ids).tolist()} - {*range(last + 1)}):
+        unknown = ids[(ids < 0) | (ids > last)]
+        if unknown.size:
             raise TrainingError(
                 f"{self._path(index, 'segmentation')}: expected labels from 0 to {last}, or {UNLABELLED} where there "
-                f"is none; found {', '.join(map(str, unknown[:5]))}. Unpack the data set again."
+                f"is none; found {', '.join(map(str, np.unique(unknown)[:5]))}. Unpack the data set again."
             )
         return self._classes_of_stored[ids]
 
