@@ -101,8 +101,8 @@ setup(
             "avtar-engine = engine_build.cli:main",
             "avtar-replay = avtar_ros.replay.cli:main",
             "avtar-train = training.cli:main",
-            "camera_source = avtar_ros.camera_source:main",
-            "multitask_node = avtar_ros.multitask_node:main",
+            "camera_source = avtar_ros.source.camera_source:main",
+            "multitask_node = avtar_ros.node.multitask_node:main",
         ],
     },
 )

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.rendering import UNLABELLED
+from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps, TaskMap
 
 EDGE_TOLERANCE = 0.0075

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.meaning import DepthRange, SemanticClass
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
 
 CARD_KEY = "avtar_card"
@@ -20,21 +21,6 @@ FORMAT = 1
 
 class CardError(AvtarError):
     """A model card that is missing or does not say what it must."""
-
-
-@dataclass(frozen=True)
-class SemanticClass:
-    name: str
-    color: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class DepthRange:
-    """Metres the model can give, and the focal length (pixels, at the model's input width) it was trained for."""
-
-    min_m: float
-    max_m: float
-    focal_px: float
 
 
 @dataclass(frozen=True)

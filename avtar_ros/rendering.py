@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from avtar_ros.model_card import ModelCard
+from avtar_ros.meaning import Meaning
 
 Image = NDArray[np.uint8]
 
-UNLABELLED = 255
 
-
-def color_classes(ids: Image, card: ModelCard) -> Image:
-    """Class ids (H, W) to the card's colours (H, W, 3); ids the card does not know are black."""
+def color_classes(ids: Image, meaning: Meaning) -> Image:
+    """Class ids (H, W) to their colours (H, W, 3); ids without a meaning are black."""
     table = np.zeros((1, 256, 3), np.uint8)
-    table[0, : len(card.classes)] = [c.color for c in card.classes]
+    table[0, : len(meaning.classes)] = [c.color for c in meaning.classes]
     return cv2.LUT(cv2.merge([ids] * 3), table).astype(np.uint8, copy=False)  # a fifth of the time of table[ids]
 
 
-def color_depth(depth: NDArray[np.float32], card: ModelCard) -> Image:
-    """Depth (H, W) in metres to Turbo, near = red; logarithmic over the card's range; unknown = black."""
-    assert card.depth is not None
-    low, high = np.log(card.depth.min_m), np.log(card.depth.max_m)
+def color_depth(depth: NDArray[np.float32], meaning: Meaning) -> Image:
+    """Depth (H, W) in metres to Turbo, near = red; logarithmic over the range of the model; unknown = black."""
+    assert meaning.depth is not None
+    low, high = np.log(meaning.depth.min_m), np.log(meaning.depth.max_m)
     known = depth > 0  # false for NaN as well
     nearness = (high - cv2.log(np.where(known, depth, np.float32(1)))) * np.float32(255 / (high - low))
     levels = np.clip(nearness, 0, 255).astype(np.uint8)
@@ -34,13 +29,13 @@ def color_depth(depth: NDArray[np.float32], card: ModelCard) -> Image:
     return cv2.bitwise_and(colors, colors, mask=known.view(np.uint8)).astype(np.uint8, copy=False)
 
 
-def color_normals(normals: NDArray[np.float32], card: ModelCard) -> Image:
+def color_normals(normals: NDArray[np.float32], meaning: Meaning) -> Image:
     """Normals (H, W, 3) to the customary colours: red = left, green = up, blue = towards the camera."""
     levels: Image = np.nan_to_num(127.5 - 127.5 * normals, nan=0.0).clip(0, 255).astype(np.uint8)
     return levels
 
 
-def color_edges(edges: NDArray[np.float32], card: ModelCard) -> Image:
+def color_edges(edges: NDArray[np.float32], meaning: Meaning) -> Image:
     """Edge probability (H, W) to grey, 1 = white."""
     levels = np.nan_to_num(255 * edges, nan=0.0).clip(0, 255).astype(np.uint8)
     return np.repeat(levels[..., None], 3, axis=-1)
@@ -61,12 +56,12 @@ def side_by_side(pictures: dict[str, Image]) -> Image:
     return _padded(np.hstack(panels))
 
 
-def legend(card: ModelCard, width: int) -> Image:
-    """The card's classes, each a swatch and its name, in rows on white."""
+def legend(meaning: Meaning, width: int) -> Image:
+    """The classes, each a swatch and its name, in rows on white."""
     canvas = np.full((_LINE, width, 3), 255, np.uint8)
     x = _GAP
     rows = [canvas]
-    for semantic_class in card.classes:
+    for semantic_class in meaning.classes:
         extent = _LINE + _text_width(semantic_class.name) + 2 * _GAP
         if x > _GAP and x + extent > width:
             rows.append(np.full_like(canvas, 255))

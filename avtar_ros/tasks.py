@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros import rendering
-
-if TYPE_CHECKING:
-    from avtar_ros.model_card import ModelCard
+from avtar_ros.meaning import Meaning
 
 TaskMap = NDArray[Any]
 Maps = dict[str, TaskMap]
@@ -38,7 +36,7 @@ class Task:
     """ROS image encoding of the raw map."""
     interpolation: int
     """OpenCV flag for bringing the map to another size."""
-    colorize: Callable[[TaskMap, ModelCard], rendering.Image]
+    colorize: Callable[[TaskMap, Meaning], rendering.Image]
     unit_vectors: bool = False
     """Whether the channels are a unit vector, to be renormalised after interpolation."""
     overlaid: bool = False

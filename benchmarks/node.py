@@ -36,17 +36,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines import Engine, EngineOptions, open_engine
-from avtar_ros.frame_sources import open_source
+from avtar_ros.bags.writing import BagWriter
+from avtar_ros.engines.engine import Engine, EngineOptions
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.images import to_rgb
-from avtar_ros.isolation import claim_ros_domain, loopback_environment
-from avtar_ros.processes import NodeProcess
-from avtar_ros.replay.bag_writer import BagWriter
 from avtar_ros.resources import DEMO_BAG, DEMO_MODEL, find_resource
+from avtar_ros.ros.child_process import NodeProcess
+from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
+from avtar_ros.source.frame_sources import open_source
 from avtar_ros.tasks import TASKS
 
 if TYPE_CHECKING:
-    from avtar_ros.recorder_node import MapRecorder
+    from avtar_ros.demo.map_recorder import MapRecorder
 
 WIDTH, HEIGHT = 640, 480
 FRAMES = 30
@@ -77,9 +78,9 @@ class Bench:
         from sensor_msgs.msg import CameraInfo, Image
         from std_srvs.srv import Trigger
 
-        from avtar_ros.camera_model import CameraModel
-        from avtar_ros.node_messages import fill_camera_info, fill_image
-        from avtar_ros.recorder_node import MapRecorder
+        from avtar_ros.demo.map_recorder import MapRecorder
+        from avtar_ros.geometry.camera_model import CameraModel
+        from avtar_ros.ros.messages import fill_camera_info, fill_image
 
         self._stack = ExitStack()
         self.recorder: MapRecorder = self._stack.enter_context(MapRecorder(TOPICS, output))
@@ -97,7 +98,8 @@ class Bench:
         self.started_ns = time.monotonic_ns()
         program = NULL_ENGINE if null else None
         settings = {"cameras": ["camera"], "transport": "raw"} | parameters
-        self.process = self._stack.enter_context(NodeProcess("multitask_node", settings, folder, program))
+        process = NodeProcess("avtar_ros.node.multitask_node", settings, folder, program)
+        self.process = self._stack.enter_context(process)
         self._publish_info = lambda: infos.publish(info)
 
     def __enter__(self) -> Bench:

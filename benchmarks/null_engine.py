@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros import node_engines
-from avtar_ros.engines import Engine, EngineOptions
+from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.model_card import read_onnx_card
-from avtar_ros.multitask_node import MultitaskNode
-from avtar_ros.node_process import run
+from avtar_ros.node import engine_loader as node_engines
+from avtar_ros.node.multitask_node import MultitaskNode
+from avtar_ros.ros.process import run
 from avtar_ros.tasks import Maps
 
 

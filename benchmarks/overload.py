@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from avtar_ros.isolation import claim_ros_domain, loopback_environment
-from avtar_ros.processes import NodeProcess
+from avtar_ros.ros.child_process import NodeProcess
+from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
 
 CAMERAS = ("front", "rear")
 RATE = 60.0
@@ -44,7 +44,7 @@ class Flood:
         from sensor_msgs.msg import Image
         from std_srvs.srv import Trigger
 
-        from avtar_ros.node_messages import fill_image
+        from avtar_ros.ros.messages import fill_image
 
         self._node, self._process = node, process
         self._images = [node.create_publisher(Image, f"/{camera}/image_raw", 5) for camera in CAMERAS]
@@ -101,7 +101,7 @@ def measure(folder: Path, seconds: float) -> dict[str, Any]:
     threads = max(1, len(os.sched_getaffinity(0)) - 1)
     parameters = {"cameras": list(CAMERAS), "threads": threads, "transport": "raw", "map_size": "model"}
     node = rclpy.create_node("benchmark_cameras")
-    with NodeProcess("multitask_node", parameters, folder) as process:
+    with NodeProcess("avtar_ros.node.multitask_node", parameters, folder) as process:
         flood = Flood(node, process)
         flood.await_subscriptions()
         flood.send(seconds / 3)

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from avtar_ros.isolation import claim_ros_domain, loopback_environment
 from avtar_ros.resources import DEMO_MODEL, find_resource
+from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
 from avtar_ros.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,9 +36,9 @@ def page(text: str) -> str:
 
 
 def topics() -> str:
-    from avtar_ros.node_messages import LABELS
-    from avtar_ros.node_names import COMPRESSED
-    from avtar_ros.node_outputs import card_outputs, frame_outputs
+    from avtar_ros.node.outputs import card_outputs, frame_outputs
+    from avtar_ros.ros.messages import LABELS
+    from avtar_ros.ros.names import COMPRESSED
 
     outputs = [*frame_outputs(list(TASKS), "32FC1"), *card_outputs(list(TASKS))]
     names = {output.topic for output in outputs}
@@ -55,13 +55,13 @@ def topics() -> str:
 
 
 def node_parameters() -> str:
-    from avtar_ros.multitask_parameters import NodeParameters
+    from avtar_ros.node.parameters import NodeParameters
 
     return parameters(NodeParameters)
 
 
 def source_parameters() -> str:
-    from avtar_ros.camera_source import SourceParameters
+    from avtar_ros.source.camera_source import SourceParameters
 
     return parameters(SourceParameters)
 
@@ -83,8 +83,8 @@ def services() -> str:
 
 
 def qos() -> str:
-    from avtar_ros.node_camera import IMAGES
-    from avtar_ros.node_outputs import LATCHED_QOS, MAP_QOS
+    from avtar_ros.node.camera import IMAGES
+    from avtar_ros.node.outputs import LATCHED_QOS, MAP_QOS
 
     def row(what: str, profile: Any) -> Row:
         return (what, profile.reliability.name.lower(), profile.durability.name.lower(), str(profile.depth))
@@ -100,9 +100,9 @@ def qos() -> str:
 
 
 def diagnostics() -> str:
-    from avtar_ros.multitask_parameters import NodeParameters
-    from avtar_ros.node_diagnostics import camera_status, engine_status
-    from avtar_ros.node_statistics import Flow, FrameCounts, FrameTimes
+    from avtar_ros.node.diagnostics import camera_status, engine_status
+    from avtar_ros.node.parameters import NodeParameters
+    from avtar_ros.node.statistics import Flow, FrameCounts, FrameTimes
 
     steps = {field.name: dict.fromkeys(("p50", "p95", "p99"), 0.0) for field in dataclasses.fields(FrameTimes)}
     engine = engine_status("active", "", "", steps, {})
@@ -118,7 +118,7 @@ def live(cameras: Sequence[str] = ("camera",)) -> tuple[list[str], list[str], di
     import rclpy
     from rclpy.parameter import Parameter
 
-    from avtar_ros.multitask_node import MultitaskNode
+    from avtar_ros.node.multitask_node import MultitaskNode
 
     rclpy.init()
     node = MultitaskNode()

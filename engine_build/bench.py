@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from avtar_ros.engines import Engine
+from avtar_ros.engines.engine import Engine
 from avtar_ros.engines.tensorrt import StageTimes, TensorRTEngine
 from engine_build.images import Images, made_up_images
 

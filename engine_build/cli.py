@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from avtar_ros.agreement import FIGURES, PRECISIONS, describe
-from avtar_ros.engines import INPUT
+from avtar_ros.engines.engine import INPUT
 from avtar_ros.errors import AvtarError
 from engine_build.bench import Measured, Spread
 from engine_build.errors import BuildError, VerificationError
@@ -226,7 +226,8 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from avtar_ros.engines import EngineOptions, open_engine
+    from avtar_ros.engines.engine import EngineOptions
+    from avtar_ros.engines.opening import open_engine
     from engine_build.bench import bench, compare
     from engine_build.machine import state, this_machine
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from avtar_ros.engines import INPUT
+from avtar_ros.engines.engine import INPUT
 from avtar_ros.engines.sidecar import BuildOptions, TensorInfo, interface
 from avtar_ros.engines.tensorrt import Messages
 from engine_build.errors import BuildError

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines import Engine
-from avtar_ros.frame_sources import open_source
+from avtar_ros.engines.engine import Engine
 from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame, Perception
+from avtar_ros.source.frame_sources import open_source
 from engine_build.errors import BuildError
 
 Images = NDArray[np.uint8]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avtar_ros.engines import EngineError, EngineOptions, open_engine
+from avtar_ros.engines.engine import EngineError, EngineOptions
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import Sidecar, TensorInfo, faults, interface, read_plan, read_sidecar
 from avtar_ros.engines.tensorrt import TensorRTEngine
 from avtar_ros.model_card import ModelCard

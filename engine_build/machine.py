@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from avtar_ros.engines import EngineError
 from avtar_ros.engines.cuda import PyCuda
+from avtar_ros.engines.engine import EngineError
 from avtar_ros.engines.sidecar import Gpu
 from avtar_ros.engines.tensorrt import load_tensorrt
 

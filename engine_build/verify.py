@@ -10,7 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from avtar_ros.agreement import Agreement, Comparison, describe
-from avtar_ros.engines import Engine, EngineOptions, open_engine
+from avtar_ros.engines.engine import Engine, EngineOptions
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import sidecar_path, write_sidecar
 from avtar_ros.engines.tensorrt import TensorRTEngine
 from avtar_ros.model_card import ModelCard

@@ -9,8 +9,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from avtar_ros.isolation import transport_environment
 from avtar_ros.resources import find_resource
+from avtar_ros.ros.isolation import transport_environment
 
 RESPAWN_DELAY_S = 1.0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from avtar_ros.isolation import claim_ros_domain
+from avtar_ros.ros.isolation import claim_ros_domain
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

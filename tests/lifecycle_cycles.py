@@ -11,7 +11,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from avtar_ros.multitask_node import MultitaskNode
+from avtar_ros.node.multitask_node import MultitaskNode
 
 PROC = Path("/proc/self")
 

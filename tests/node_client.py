@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from avtar_ros.images import to_message_fields
-from avtar_ros.node_messages import data_array
+from avtar_ros.ros.messages import data_array
 from avtar_ros.tasks import TASKS
 from tests.ros_processes import Client, RosProcess
 

@@ -29,14 +29,14 @@ BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class RosProcess(AbstractContextManager["RosProcess"]):
-    """A module of avtar_ros run with ROS parameters; it never outlives its `with`."""
+    """A module run with ROS parameters; it never outlives its `with`."""
 
     def __init__(self, module: str, log: Path, parameters: dict[str, object], arguments: Sequence[str] = ()) -> None:
         """Output goes to the file `log`; parameters are written as in YAML."""
         self._log = log
         with log.open("w") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"avtar_ros.{module}", *ros_arguments(parameters), *arguments],
+                [sys.executable, "-m", module, *ros_arguments(parameters), *arguments],
                 cwd=REPOSITORY,
                 env=os.environ | {"FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE)},
                 stdout=output,

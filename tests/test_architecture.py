@@ -23,10 +23,19 @@ FORBIDDEN = {
     "training": ROS | NVIDIA | {"engine_build"},
 }
 # The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU with its driver.
-NODES = ("avtar_ros/*_node.py", "avtar_ros/multitask_*.py", "avtar_ros/node_*.py", "avtar_ros/camera_source.py")
+NODES = ("avtar_ros/ros/*.py", "avtar_ros/node/*.py", "avtar_ros/source/camera_source.py", "avtar_ros/demo/*.py")
 CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/tensorrt.py")
-RAY = ("avtar_ros/replay/ray_workers.py",)
-RERUN = ("avtar_ros/replay/rerun_log.py",)
+RAY = ("avtar_ros/replay/fleet/ray_workers.py",)
+RERUN = ("avtar_ros/replay/running/rerun_log.py",)
+# The floors of each house from the ground up: what stands further on in a list imports only what stands before it.
+FLOORS = {
+    "avtar_ros": (
+        "errors memory files resources geometry meaning rendering tasks model_card images metrics agreement engines "
+        "perception bags ros node source replay demo"
+    ),
+    "avtar_ros.replay": "judging report running comparing fleet commands cli",
+}
+
 
 
 def sources(package: str, *without: str) -> list[Path]:
@@ -53,6 +62,93 @@ def uses(paths: list[Path], names: set[str]) -> list[str]:
 def test_a_package_imports_only_what_it_may_know(package: str) -> None:
     assert sources(package)
     assert uses(sources(package), FORBIDDEN[package]) == []
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the project by name; a package's `__init__` under the package's."""
+    paths = [path for package in PACKAGES for path in sources(package)]
+    return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def imported_modules(path: Path, known: Set[str]) -> set[str]:
+    """The project's modules that a file imports, also inside functions and for types alone."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= submodules or {str(node.module)}
+    return found & known
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """{module: the modules that it imports}."""
+    known = modules()
+    return {name: imported_modules(path, known.keys()) - {name} for name, path in known.items()}
+
+
+Graph = dict[str, set[str]]
+
+
+def circles(graph: Graph) -> list[list[str]]:
+    """The groups of nodes that reach one another."""
+    reached: Graph = {}
+    for node in graph:
+        seen: set[str] = set()
+        todo = [node]
+        while todo:
+            todo += graph[todo.pop()] - seen
+            seen.update(todo)
+        reached[node] = seen
+    groups = {frozenset(o for o in reached[n] if n in reached[o]) for n in graph if n in reached[n]}
+    return sorted(sorted(group) for group in groups)
+
+
+def folders(graph: Graph) -> Graph:
+    """The same arrows between folders; a file that lies beside folders stands for itself."""
+    inside = {name.rpartition(".")[0] for name in graph}
+
+    def folder(name: str) -> str:
+        return name if name in inside else name.rpartition(".")[0]
+
+    def beside(name: str) -> str:
+        """A module under the name by which its neighbours know it."""
+        parent = folder(name)
+        return name if parent == name or any(other.startswith(f"{parent}.") for other in inside) else parent
+
+    found: Graph = {}
+    for name, targets in graph.items():
+        found.setdefault(beside(name), set()).update(beside(target) for target in targets)
+    return {name: targets - {name} for name, targets in found.items()}
+
+
+def test_no_file_imports_another_in_a_circle(imports: Graph) -> None:
+    assert circles(imports) == []
+
+
+def test_no_folder_imports_another_in_a_circle(imports: Graph) -> None:
+    assert circles(folders(imports)) == []
+
+
+def test_circles_are_found() -> None:
+    graph = {"p.a.x": {"p.b.y"}, "p.b.y": set[str](), "p.b.z": {"p.a.x"}, "p.c": {"p.a.x"}}
+    assert circles(graph) == []
+    assert circles(folders(graph)) == [["p.a", "p.b"]]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+
+
+@pytest.mark.parametrize("house", FLOORS)
+def test_imports_run_one_way(house: str, imports: Graph) -> None:
+    floors = FLOORS[house].split()
+    upwards = []
+    for name, targets in imports.items():
+        for target in targets:
+            if name.startswith(f"{house}.") and target.startswith(f"{house}."):
+                own, other = (floors.index(m.removeprefix(f"{house}.").split(".")[0]) for m in (name, target))
+                upwards += [f"{name} imports {target}"] if other > own else []
+    assert upwards == []
 
 
 def test_ros_is_imported_by_the_nodes_alone() -> None:

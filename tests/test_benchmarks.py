@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avtar_ros.engines import EngineOptions, check_maps
+from avtar_ros.engines.engine import EngineOptions, check_maps
 from avtar_ros.resources import DEMO_MODEL, find_resource
 from benchmarks.null_engine import NullEngine
 

@@ -10,8 +10,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Rosbag2Writer
 from rosbags.typesys import Stores, get_typestore
 
-from avtar_ros.replay.bag_writer import BagWriter
-from avtar_ros.replay.ground_truth import GroundTruthWriter
+from avtar_ros.bags.ground_truth import GroundTruthWriter
+from avtar_ros.bags.writing import BagWriter
 from avtar_ros.tasks import Maps
 
 START_NS = 1_700_000_000_000_000_000

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from avtar_ros.model_card import CARD_KEY, DepthRange, ModelCard, SemanticClass
+from avtar_ros.meaning import DepthRange, SemanticClass
+from avtar_ros.model_card import CARD_KEY, ModelCard
 from avtar_ros.tasks import Task
 
 CLASSES = (

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from avtar_ros.model_card import DepthRange, ModelCard
+from avtar_ros.meaning import DepthRange
+from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.checkpoint import Checkpoint
 from training.config import RunConfig

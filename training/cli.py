@@ -188,7 +188,7 @@ def _fit(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from avtar_ros.engines import open_engine
+    from avtar_ros.engines.opening import open_engine
     from training.checkpoint import load_checkpoint
     from training.evaluate import evaluate, torch_infer
     from training.export import load_model

@@ -13,7 +13,8 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.engines import INPUT, Engine, open_engine
+from avtar_ros.engines.engine import INPUT, Engine
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.model_card import CARD_KEY, ModelCard
 from avtar_ros.tasks import SEGMENTATION, Maps
 from training.build import build_model

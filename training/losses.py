@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avtar_ros.rendering import UNLABELLED
+from avtar_ros.meaning import UNLABELLED
 from training.processes import largest, summed
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from avtar_ros.model_card import DepthRange, ModelCard, SemanticClass
-from avtar_ros.replay.bag_writer import BagWriter
-from avtar_ros.replay.ground_truth import GroundTruthWriter
+from avtar_ros.bags.ground_truth import GroundTruthWriter
+from avtar_ros.bags.writing import BagWriter
+from avtar_ros.meaning import DepthRange, SemanticClass
+from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import TASKS, Maps
 from training.data.batch import Batch
 from training.data.synthetic_rooms import CLASSES, render_rooms, render_sequence

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines import EngineError
+from avtar_ros.engines.engine import EngineError
 from avtar_ros.engines.sidecar import Gpu
 
 

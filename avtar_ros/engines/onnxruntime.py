@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
+from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
 from avtar_ros.model_card import card_from_metadata
 from avtar_ros.tasks import Maps
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from avtar_ros.agreement import Agreement
-from avtar_ros.engines import INPUT, EngineError
+from avtar_ros.engines.engine import INPUT, EngineError
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
 from avtar_ros.model_card import ModelCard

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
 from avtar_ros.engines.cuda import Buffer, Cuda, CudaError, PyCuda
+from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
 from avtar_ros.engines.sidecar import Sidecar, TensorInfo, faults, interface, read_plan, read_sidecar
 from avtar_ros.tasks import Maps
 

@@ -6,7 +6,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -15,28 +14,20 @@ from avtar_ros.errors import AvtarError
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True)
-class Command:
-    """A subcommand: its module has `add_arguments(parser)` and `run(options, command_line) -> exit code`."""
-
-    module: str
-    summary: str
-
-
-REPLAY = Command("replay_command", "")
 COMMANDS = {
-    "compare": Command("compare_command", "compare runs over the same bag, with confidence intervals"),
-    "fleet": Command("fleet_command", "replay many bags on many workers, and judge all of them together"),
-    "info": Command("info_command", "show a bag's cameras, and the command to run"),
-    "mine": Command("mine_command", "write the frames worth learning from to a small bag"),
+    "compare": "compare runs over the same bag, with confidence intervals",
+    "fleet": "replay many bags on many workers, and judge all of them together",
+    "info": "show a bag's cameras, and the command to run",
+    "mine": "write the frames worth learning from to a small bag",
 }
+"""Each is a module of `commands` with a DESCRIPTION, `add_arguments(parser)` and `run(options, command_line)`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 after an error, 130 when interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    module: Any = import_module(f"avtar_ros.replay.{COMMANDS[name].module if name else REPLAY.module}")
+    module: Any = import_module(f"avtar_ros.replay.commands.{name or 'replay'}")
     parser = argparse.ArgumentParser(
         prog=f"avtar-replay {name}" if name else "avtar-replay",
         description=module.DESCRIPTION,
@@ -68,7 +59,7 @@ def run_guarded(run: Callable[[], int]) -> int:
 
 
 def _other_commands() -> str:
-    lines = [f"  avtar-replay {name:<8} {command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  avtar-replay {name:<8} {summary}" for name, summary in COMMANDS.items()]
     return "\n".join(["other commands, each with its own --help:", *lines])
 
 

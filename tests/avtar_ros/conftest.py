@@ -42,7 +42,7 @@ def start(tiny_model: Path, tmp_path: Path) -> Iterator[StartNode]:
     def start(*arguments: str, **parameters: object) -> RosProcess:
         log = tmp_path / f"node{len(started)}.log"
         settings = {"model": tiny_model, "threads": 1, "reliability": "reliable"} | parameters
-        started.append(RosProcess("multitask_node", log, settings, arguments))
+        started.append(RosProcess("avtar_ros.node.multitask_node", log, settings, arguments))
         return started[-1]
 
     yield start

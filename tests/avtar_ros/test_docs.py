@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from avtar_ros.camera_source import SourceParameters
-from avtar_ros.multitask_parameters import NodeParameters
-from avtar_ros.node_outputs import frame_outputs
+from avtar_ros.node.outputs import frame_outputs
+from avtar_ros.node.parameters import NodeParameters
+from avtar_ros.source.camera_source import SourceParameters
 from avtar_ros.tasks import TASKS
 from docs import generate
 from tests.ros_processes import REPOSITORY

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from avtar_ros.camera_source import SourceParameters
-from avtar_ros.multitask_parameters import NodeParameters
+from avtar_ros.node.parameters import NodeParameters
+from avtar_ros.source.camera_source import SourceParameters
 from tests.ros_processes import REPOSITORY, Client, RosProcess
 
 LAUNCH_FILES = sorted((REPOSITORY / "launch").glob("*.launch.py"))
@@ -45,7 +46,7 @@ def arguments(path: Path) -> set[str]:
 
 def executables() -> set[str]:
     setup = (REPOSITORY / "setup.py").read_text()
-    return {name for name in PARAMETERS if f'"{name} = avtar_ros.{name}:main"' in setup}
+    return {name for name in PARAMETERS if re.search(rf'"{name} = avtar_ros\.\w+\.{name}:main"', setup)}
 
 
 def test_there_are_the_launch_files_promised() -> None:
@@ -180,7 +181,8 @@ def test_the_node_reads_the_parameters_file_in_any_namespace(tmp_path: Path, nam
     path = tmp_path / "avtar.yaml"
     text = (REPOSITORY / "config" / "avtar.yaml").read_text()
     path.write_text(text.replace('model: ""', "model: /from/the/file.onnx"))
-    with RosProcess("multitask_node", tmp_path / "log", {}, ("--params-file", str(path), *namespace)) as process:
+    arguments = ("--params-file", str(path), *namespace)
+    with RosProcess("avtar_ros.node.multitask_node", tmp_path / "log", {}, arguments) as process:
         assert process.wait() == 1
     assert "/from/the/file.onnx: no such model file" in process.output
 

@@ -11,14 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtar_ros.model_card import (
-    CARD_KEY,
-    CardError,
-    DepthRange,
-    ModelCard,
-    SemanticClass,
-    read_onnx_card,
-)
+from avtar_ros.meaning import DepthRange, SemanticClass
+from avtar_ros.model_card import CARD_KEY, CardError, ModelCard, read_onnx_card
 from avtar_ros.tasks import TASKS
 from tests.tiny_models import CLASSES, DEPTH, tiny_model, write_tiny_model
 

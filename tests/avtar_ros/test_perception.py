@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtar_ros.engines import Engine, open_engine
+from avtar_ros.engines.engine import Engine
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.perception import Frame, Perception
 from avtar_ros.tasks import TASKS

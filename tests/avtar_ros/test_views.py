@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from avtar_ros.node_outputs import frame_outputs
+from avtar_ros.node.outputs import frame_outputs
 from avtar_ros.tasks import TASKS
 from tests.ros_processes import REPOSITORY
 

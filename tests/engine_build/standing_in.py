@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from avtar_ros.engines import INPUT
+from avtar_ros.engines.engine import INPUT
 from avtar_ros.engines.sidecar import Gpu, interface
 from avtar_ros.model_card import card_from_metadata
 from engine_build.compiler import Compiled

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtar_ros.engines import Engine, open_engine
+from avtar_ros.engines.engine import Engine
+from avtar_ros.engines.opening import open_engine
 from engine_build.bench import Spread, batches_for, compare
 from tests.engine_build.conftest import Command
 from tests.engine_build.standing_in import StandIn

@@ -8,7 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from avtar_ros.engines import EngineError, open_engine
+from avtar_ros.engines.engine import EngineError
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import interface, read_plan, read_sidecar
 from avtar_ros.model_card import read_onnx_card
 from avtar_ros.tasks import TASKS

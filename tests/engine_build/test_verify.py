@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from avtar_ros.engines import EngineError, open_engine
+from avtar_ros.engines.engine import EngineError
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import read_sidecar, sidecar_path
 from tests.avtar_ros.engines.recording import ORIN
 from tests.engine_build.conftest import Command

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from avtar_ros.agreement import Comparison, describe
-from avtar_ros.engines import Engine, EngineError, EngineOptions, open_engine
 from avtar_ros.engines.cuda import PyCuda
+from avtar_ros.engines.engine import Engine, EngineError, EngineOptions
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import Gpu, read_sidecar, write_sidecar
 from avtar_ros.tasks import TASKS, Maps
 from engine_build.images import made_up_images

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from avtar_ros.engines import open_engine
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.metrics import FIGURES
 from avtar_ros.model_card import read_onnx_card
 from avtar_ros.tasks import TASKS

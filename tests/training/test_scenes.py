@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from avtar_ros.replay.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, FRAME_ID, decode_map, truth_topic
+from avtar_ros.bags.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, FRAME_ID, decode_map, truth_topic
 from avtar_ros.tasks import TASKS
 from training.data.synthetic_rooms import render_sequence
 from training.scenes import FIRST_STAMP_NS, write_bag, write_previews

@@ -147,7 +147,7 @@ def test_a_student_learns_from_what_a_teacher_sees(exported: Path, tmp_path: Pat
     assert bare.batch([0, 3]).maps == {}
     assert torch.equal(batch.image, bare.batch([0, 3]).image)
     # Depth is in metres of the picture's own camera.
-    from avtar_ros.engines import open_engine
+    from avtar_ros.engines.opening import open_engine
 
     with open_engine(exported) as engine:
         assert engine.card.depth is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from avtar_ros.engines import open_engine
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.model_card import read_onnx_card
 from avtar_ros.resources import DEMO_MODEL, find_resource
 from training.build import build_model, new_card

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from avtar_ros.replay.bag_reader import BagError
+from avtar_ros.bags.bag import BagError
 from tests.training import tiny
 from tests.training.data.recordings import write_bag
 from training.build import build_model, new_card, parameter_table

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from avtar_ros.pinhole import Pinhole
-from avtar_ros.replay.bag_reader import Bag, open_bag
-from avtar_ros.replay.recorded_frames import RecordedCamera, RecordedFrame
-from avtar_ros.surface import Window, normals_from_depth
+from avtar_ros.bags.bag import Bag
+from avtar_ros.bags.reading import open_bag
+from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
+from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.geometry.surface import Window, normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS
 from training.data.batch import Batch
 from training.data.config import BagConfig, Split

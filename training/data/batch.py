@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avtar_ros.rendering import UNLABELLED
+from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import TASKS
 
 

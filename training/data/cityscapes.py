@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.pinhole import Pinhole
-from avtar_ros.rendering import UNLABELLED
+from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import CITYSCAPES_19, CITYSCAPES_IDS, Classes
 from training.data.config import CityscapesConfig, Split

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avtar_ros.model_card import SemanticClass
+from avtar_ros.meaning import SemanticClass
 
 Classes = tuple[SemanticClass, ...]
 

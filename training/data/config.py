@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from typing_extensions import Self
 
-from avtar_ros.model_card import SemanticClass, read_onnx_card
+from avtar_ros.meaning import SemanticClass
+from avtar_ros.model_card import read_onnx_card
 from training.data import classes
 from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
 

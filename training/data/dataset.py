@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.model_card import SemanticClass
-from avtar_ros.pinhole import Pinhole
+from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.meaning import SemanticClass
 from avtar_ros.tasks import EDGES, Maps
 from training.data.batch import Batch, concatenated
 

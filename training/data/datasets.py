@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from avtar_ros.engines import open_engine
+from avtar_ros.engines.opening import open_engine
 from training.data.bags import BagDataset
 from training.data.cityscapes import CityscapesDataset
 from training.data.config import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avtar_ros.surface import normals_from_depth
+from avtar_ros.geometry.surface import normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
 from training.data.dataset import Sample
 from training.data.edges import label_edges

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.rendering import UNLABELLED
+from avtar_ros.meaning import UNLABELLED
 
 Mask = NDArray[np.bool_]
 Map = NDArray[np.float32]

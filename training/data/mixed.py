@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import torch
 
-from avtar_ros.model_card import SemanticClass
+from avtar_ros.meaning import SemanticClass
 from training.data.batch import Batch, concatenated, picked
 from training.data.dataset import Dataset
 

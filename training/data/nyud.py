@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
 
-from avtar_ros.pinhole import Pinhole
-from avtar_ros.rendering import UNLABELLED
+from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import NYUD_13_OF_40, NYUD_40
 from training.data.config import NyudConfig, Split

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.pinhole import Pinhole
-from avtar_ros.rendering import UNLABELLED
-from avtar_ros.surface import normals_from_depth
+from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.geometry.surface import normals_from_depth
+from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
 from training.data.config import NyudConfig, Split
 from training.data.dataset import FrameDataset, Sample

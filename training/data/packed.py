@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avtar_ros.model_card import SemanticClass
+from avtar_ros.meaning import SemanticClass
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
 from training.data.batch import Batch
 

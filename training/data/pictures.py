@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avtar_ros.pinhole import Pinhole
+from avtar_ros.geometry.pinhole import Pinhole
 from training.data.config import PicturesConfig, Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import contents, read_image

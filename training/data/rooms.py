@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from avtar_ros.model_card import SemanticClass
+from avtar_ros.meaning import SemanticClass
 from training.data.batch import Batch
 from training.data.packed import PackedDataset, default_cache, pack
 from training.data.synthetic_rooms import CLASSES, VERSION, render_rooms

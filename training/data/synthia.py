@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avtar_ros.pinhole import Pinhole
-from avtar_ros.rendering import UNLABELLED
+from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import CITYSCAPES_16, SYNTHIA_IDS
 from training.data.config import Split, SynthiaConfig

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from avtar_ros.engines import Engine
+from avtar_ros.engines.engine import Engine
 from avtar_ros.tasks import DEPTH
 from training.data.batch import Batch
 from training.data.dataset import Dataset

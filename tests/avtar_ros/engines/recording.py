@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines import INPUT
 from avtar_ros.engines.cuda import Buffer, Cuda, CudaError
+from avtar_ros.engines.engine import INPUT
 from avtar_ros.engines.sidecar import Gpu, TensorInfo
 
 ORIN = Gpu("Orin", "8.7", 8)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avtar_ros.engines import EngineError, EngineOptions, open_engine
 from avtar_ros.engines.cuda import PyCuda
+from avtar_ros.engines.engine import EngineError, EngineOptions
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import Gpu, TensorInfo, interface, read_sidecar, sidecar_path, write_sidecar
 from avtar_ros.engines.tensorrt import SLOTS, TensorRTEngine, load_tensorrt
 from tests.avtar_ros.engines.engine_files import BATCH, CARD, sidecar, write_engine

@@ -9,17 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
-from avtar_ros.engines import open_engine
+from avtar_ros.bags.ground_truth import CAMERA_TOPIC, decode_map
+from avtar_ros.bags.reading import open_bag
+from avtar_ros.bags.recorded_frames import RecordedCamera
+from avtar_ros.bags.writing import BagWriter
+from avtar_ros.engines.opening import open_engine
 from avtar_ros.metrics import FIGURES, StreamingMetrics
 from avtar_ros.perception import Perception
-from avtar_ros.replay import replaying
-from avtar_ros.replay.bag_reader import open_bag
-from avtar_ros.replay.bag_replay import PARTS
-from avtar_ros.replay.bag_writer import BagWriter
 from avtar_ros.replay.cli import main
-from avtar_ros.replay.ground_truth import CAMERA_TOPIC, decode_map
-from avtar_ros.replay.perceived import map_topic
-from avtar_ros.replay.recorded_frames import RecordedCamera
+from avtar_ros.replay.running import replaying
+from avtar_ros.replay.running.bag_replay import PARTS
+from avtar_ros.replay.running.perceived import map_topic
 from avtar_ros.tasks import TASKS
 from tests.tiny_bags import START_NS, image, stamps, write_ros1_bag, write_ros2_bag, write_truth_bag
 from tests.tiny_models import CLASSES, write_tiny_model

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avtar_ros.replay.bag_writer import BagWriter
-from avtar_ros.replay.ground_truth import GroundTruthWriter
+from avtar_ros.bags.ground_truth import GroundTruthWriter
+from avtar_ros.bags.writing import BagWriter
 from tests import tiny_bags
 
 WIDTH, HEIGHT = 64, 48

@@ -9,9 +9,9 @@ import pytest
 import torch
 from rosbags.rosbag2 import StoragePlugin
 
-from avtar_ros.replay.bag_reader import BagError
-from avtar_ros.replay.bag_writer import BagWriter
-from avtar_ros.replay.ground_truth import GroundTruthWriter
+from avtar_ros.bags.bag import BagError
+from avtar_ros.bags.ground_truth import GroundTruthWriter
+from avtar_ros.bags.writing import BagWriter
 from tests import tiny_bags
 from tests.training.data.recordings import HEIGHT, NORMAL, WIDTH, K, plane, rays, write_bag
 from training.data import bags as module

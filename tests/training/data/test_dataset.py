@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from avtar_ros.pinhole import Pinhole
-from avtar_ros.surface import normals_from_depth
+from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.geometry.surface import normals_from_depth
 from training.data.dataset import FrameDataset, Sample, fitted
 
 

@@ -1,0 +1,152 @@
+"""Ground truth in bags: on which topics, and how maps are stored in their messages.
+
+Our own bags hold one topic a task, `truth_topic(task)`, with lossless PNG pictures:
+
+    segmentation  8 bit    class id, 255 = unlabelled
+    depth         16 bit   millimetres, 0 = unknown
+    normals       8 bit x 3 (RGB)  n = p / 127.5 - 1 in the camera's optical frame, (0, 0, 0) = unknown
+    edges         8 bit    255 = probability 1
+
+Read are these, raw images of the same content, raw float images (32FC1, 32FC3) and compressedDepth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.bags.writing import BagWriter
+from avtar_ros.images import ImageError, Layout, depth_metres, is_compressed, pixels
+from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps, TaskMap
+
+CAMERA_TOPIC = "/camera/image_raw/compressed"
+CAMERA_INFO_TOPIC = "/camera/camera_info"
+FRAME_ID = "camera_optical"
+
+
+def truth_topic(task: str) -> str:
+    return f"/ground_truth/{task}/image"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a task's map is stored: `encode` gives integers of `dtype`, `decode` takes them or plain floats."""
+
+    dtype: type[np.generic]
+    encode: Callable[[TaskMap], NDArray[Any]]
+    decode: Callable[[NDArray[Any]], TaskMap]
+    channels: int = 0
+
+
+def _encode_depth(depth: TaskMap) -> NDArray[Any]:
+    millimetres = np.round(depth * 1000)
+    return np.where((millimetres > 0) & (millimetres < 65535), millimetres, 0).astype(np.uint16)
+
+
+def _decode_depth(stored: NDArray[Any]) -> TaskMap:
+    metres = stored / np.float32(1000) if stored.dtype == np.uint16 else stored
+    known = (stored > 0) & (stored != 65535)
+    return np.where(known, metres, np.float32(np.nan)).astype(np.float32)
+
+
+def _encode_normals(normals: TaskMap) -> NDArray[Any]:
+    known = np.isfinite(normals).all(axis=-1, keepdims=True) & normals.any(axis=-1, keepdims=True)
+    return np.where(known, np.round(127.5 * (normals + 1)), 0).clip(0, 255).astype(np.uint8)
+
+
+def _decode_normals(stored: NDArray[Any]) -> TaskMap:
+    normals = stored / np.float32(127.5) - 1 if stored.dtype == np.uint8 else stored
+    known = stored.any(axis=-1, keepdims=True)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.where(known, normals / np.where(known, length, 1), np.float32(np.nan)).astype(np.float32)
+
+
+def _encode_edges(edges: TaskMap) -> NDArray[Any]:
+    return np.round(255 * np.nan_to_num(edges)).clip(0, 255).astype(np.uint8)
+
+
+def _decode_edges(stored: NDArray[Any]) -> TaskMap:
+    return (stored / np.float32(255) if stored.dtype == np.uint8 else stored).astype(np.float32)
+
+
+def _class_ids(ids: TaskMap) -> TaskMap:
+    return ids.astype(np.uint8)
+
+
+STORAGE: dict[str, Storage] = {
+    SEGMENTATION.name: Storage(np.uint8, _class_ids, _class_ids),
+    DEPTH.name: Storage(np.uint16, _encode_depth, _decode_depth),
+    NORMALS.name: Storage(np.uint8, _encode_normals, _decode_normals, channels=3),
+    EDGES.name: Storage(np.uint8, _encode_edges, _decode_edges),
+}
+
+_LAYOUTS = {
+    "mono8": Layout("u1", 1, None),
+    "8UC1": Layout("u1", 1, None),
+    "mono16": Layout("u2", 1, None),
+    "16UC1": Layout("u2", 1, None),
+    "rgb8": Layout("u1", 3, None),
+    "32FC1": Layout("f4", 1, None),
+    "32FC3": Layout("f4", 3, None),
+}
+
+
+def encode_map(task: str, task_map: TaskMap) -> bytes:
+    """A map (H, W[, 3]) as the bytes of a PNG file."""
+    stored = STORAGE[task].encode(task_map)
+    _, png = cv2.imencode(".png", stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_RGB2BGR))
+    return png.tobytes()
+
+
+def decode_map(task: str, message: Any) -> TaskMap:
+    """The map (H, W[, 3]) in an Image or CompressedImage message; unknown is NaN, among class ids 255.
+
+    Raises ImageError where the message is damaged or holds something else.
+    """
+    if is_compressed(message) and "compressedDepth" in message.format:
+        return depth_metres(message)
+    stored = _picture(message) if is_compressed(message) else pixels(message, _LAYOUTS)[1]
+    storage = STORAGE[task]
+    channels = stored.shape[2] if stored.ndim == 3 else 0
+    if channels != storage.channels or stored.dtype not in (storage.dtype, np.float32):
+        raise ImageError(
+            f"ground truth for {task} is {stored.dtype} with {channels or 1} channels; "
+            f"it should be {np.dtype(storage.dtype)} or float32 with {storage.channels or 1}."
+        )
+    return storage.decode(stored)
+
+
+def _picture(message: Any) -> NDArray[Any]:
+    data = np.frombuffer(message.data, np.uint8)
+    stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if stored is None:
+        raise ImageError(f"ground truth of format {message.format!r} is no picture, or a damaged one.")
+    return stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+
+
+class GroundTruthWriter:
+    """Writes a camera with its CameraInfo and ground truth into a bag.
+
+    `k` are the camera's intrinsics (3, 3) in pixels. Images are stored as JPEG.
+    """
+
+    def __init__(self, bag: BagWriter, k: NDArray[np.float64], jpeg_quality: int = 90) -> None:
+        self._bag = bag
+        self._k = k
+        self._jpeg_quality = jpeg_quality
+
+    def write(self, stamp_ns: int, image: NDArray[np.uint8], truth: Maps) -> None:
+        """Write one frame: RGB image (H, W, 3) and maps (H, W[, 3])."""
+        height, width = image.shape[:2]
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality])
+        self._bag.write_compressed(CAMERA_TOPIC, stamp_ns, FRAME_ID, "jpeg", jpeg.tobytes())
+        self._bag.write_camera_info(CAMERA_INFO_TOPIC, stamp_ns, FRAME_ID, width, height, self._k)
+        for task, task_map in truth.items():
+            png = encode_map(task, task_map)
+            self._bag.write_compressed(truth_topic(task), stamp_ns, FRAME_ID, "png", png)

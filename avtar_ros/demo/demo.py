@@ -1,0 +1,235 @@
+"""The demo: a recorded camera, played at its own rate through the real node, recorded, judged and shown.
+
+    python -m avtar_ros.demo --bag recording.mcap --out build/demo
+
+Camera source and node run as processes of their own on a ROS domain of their own, as they would on a robot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from avtar_ros.bags.bag import Bag
+from avtar_ros.bags.ground_truth import decode_map
+from avtar_ros.bags.reading import open_bag
+from avtar_ros.bags.recorded_frames import RecordedCamera
+from avtar_ros.bags.writing import BagWriter
+from avtar_ros.engines.engine import EngineOptions
+from avtar_ros.engines.opening import open_engine
+from avtar_ros.errors import AvtarError
+from avtar_ros.files import make_folder
+from avtar_ros.model_card import ModelCard
+from avtar_ros.replay.judging.judge import Judge
+from avtar_ros.replay.report.results import Run, describe_faults, describe_truth
+from avtar_ros.resources import DEMO_BAG, DEMO_MODEL, find_resource
+from avtar_ros.ros.child_process import NodeProcess
+from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
+from avtar_ros.tasks import Maps
+
+if TYPE_CHECKING:
+    from avtar_ros.demo.map_recorder import MapRecorder
+
+CAMERA = "camera"
+START_S = 60.0
+"""How long the node may take to load its model, and the camera to begin."""
+SILENCE_S = 2.0
+"""After the last image, how long without a map until no more is expected."""
+TICK_S = 0.05
+INTERRUPTED = 130
+LATENCY = "From the camera's stamp to the arrival of the last of its maps in another process."
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What came of playing a bag.
+
+    `published` maps original stamps to those the images were played under, `latencies` the latter to
+    nanoseconds until all maps had come; `seconds` is from the first of these stamps to the last arrival.
+    """
+
+    published: dict[int, int]
+    latencies: dict[int, int]
+    seconds: float
+    interrupted: bool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; returns the exit code: 0, 1 after an error, 130 when interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it ends its children too
+    try:
+        return _demo(options, shlex.join(["python", "-m", "avtar_ros.demo", *arguments]))
+    except AvtarError as error:
+        print(f"demo: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"demo: {options.out}: cannot be written ({error}).", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m avtar_ros.demo",
+        description="Play a bag's camera through the node and show what it makes of it: OUT/output.mcap, "
+        "OUT/report.html and OUT/metrics.json.",
+    )
+    parser.add_argument("--bag", type=Path, help="a bag's folder or file (default: the demo bag)")
+    parser.add_argument("--topic", help="camera topic (default: the colour camera found)")
+    parser.add_argument("--model", type=Path, help="model file (default: the demo model)")
+    parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for the results (%(default)s)")
+    return parser
+
+
+def _demo(options: argparse.Namespace, command: str) -> int:
+    model = (options.model or find_resource(DEMO_MODEL)).resolve()
+    path = options.bag or find_resource(DEMO_BAG)
+    with open_bag(path) as bag:
+        with open_engine(model, EngineOptions(threads=1)) as engine:
+            card, description = engine.card, engine.description
+        camera = RecordedCamera.find(bag, card.tasks, options.topic)
+        make_folder(options.out)
+        recording = play(camera, model, card, options.out)
+        judge = Judge(card)
+        with open_bag(options.out / "output.mcap") as output:
+            judge_recording(recording, camera, output, judge)
+        interrupted = ["Interrupted before the end."] if recording.interrupted else []
+        broken = [bag.broken] if bag.broken else []
+        notes = [*describe_faults(camera), *broken, *judge.problems, *interrupted]
+    frames_in, frames_out = len(recording.published), len(judge.times)
+    run = Run(
+        kind="Demo",
+        title=path.resolve().stem,
+        judge=judge,
+        counts={"frames_in": frames_in, "frames_out": frames_out, "frames_dropped": frames_in - frames_out},
+        seconds=recording.seconds,
+        latency_title=LATENCY,
+        notes=notes,
+        provenance={
+            "Command": command,
+            "Bag": str(path),
+            "Camera": camera.topic,
+            **describe_truth([camera], None),
+            "Model": str(model),
+            "Engine": description,
+            "Maps": f"{card.width} × {card.height}, the model's own size",
+        },
+    )
+    run.write(options.out)
+    _print_results(run, bool(camera.truth_topics), options.out)
+    return INTERRUPTED if recording.interrupted else 1 if bag.broken else 0
+
+
+def _print_results(run: Run, has_truth: bool, out: Path) -> None:
+    print(run.table())
+    if not has_truth:
+        print("  The bag has no ground truth, so there are no metrics.")
+    print(out / "report.html")
+    for note in run.notes:
+        print(f"demo: {note}", file=sys.stderr)
+
+
+def play(camera: RecordedCamera, model: Path, card: ModelCard, out: Path) -> Recording:
+    """Play the camera's bag through the node and record all maps into `out`/output.mcap.
+
+    Interrupted, it ends early with what has been recorded. Raises AvtarError where a process fails.
+    """
+    domain, claim = claim_ros_domain()
+    with claim, tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        os.environ.update(loopback_environment(domain), ROS_LOG_DIR=temporary)
+        from avtar_ros.demo.map_recorder import MapRecorder  # ROS reads the environment when it is first used
+
+        # Maps at the model's size: at the camera's, writing them would take the cores that inference needs.
+        node_parameters = {"model": str(model), "cameras": [CAMERA], "map_size": "model"}
+        source_parameters = {
+            "source": str(camera.bag.path.resolve()),
+            "topics": [camera.topic],
+            "cameras": [CAMERA],
+            "stamp_log": str(folder / "stamps.jsonl"),
+            "wait_for_subscriber": START_S,
+        }
+        topics = [f"/{CAMERA}/{task}/image" for task in card.tasks]
+        interrupted = False
+        with (
+            BagWriter(out / "output.mcap") as output,
+            MapRecorder(topics, output) as recorder,
+            NodeProcess("avtar_ros.node.multitask_node", node_parameters, folder) as node,
+        ):
+            _await_node(recorder, node)
+            with NodeProcess("avtar_ros.source.camera_source", source_parameters, folder) as source:
+                try:
+                    _follow(recorder, node, source, (camera.bag.end_ns - camera.bag.start_ns) / 1e9)
+                except KeyboardInterrupt:
+                    interrupted = True
+            if not recorder.latencies and not interrupted:
+                raise AvtarError(f"the node has given no maps. It said:\n{node.last_words()}")
+        published = _read_stamps(folder / "stamps.jsonl")
+        return Recording(published, recorder.latencies, recorder.seconds, interrupted)
+
+
+def _await_node(recorder: MapRecorder, node: NodeProcess) -> None:
+    """Wait until the node has loaded its model."""
+    deadline = time.monotonic() + START_S
+    while not recorder.publishers_found():
+        recorder.spin(TICK_S)
+        node.check_running()
+        if time.monotonic() > deadline:
+            raise AvtarError(f"the node was not ready after {START_S:.0f} s. It said:\n{node.last_words()}")
+
+
+def _follow(recorder: MapRecorder, node: NodeProcess, source: NodeProcess, seconds: float) -> None:
+    """Record until the source has ended and nothing more comes, showing how far it is."""
+    quiet_since = time.monotonic()
+    style = "playing {l_bar}{bar}| {n:.0f}/{total:.0f} s"
+    with tqdm(total=round(seconds, 1), bar_format=style, disable=None) as bar:
+        while time.monotonic() - quiet_since < SILENCE_S:
+            before = len(recorder.latencies)
+            recorder.spin(TICK_S)
+            node.check_running()
+            if source.running() or len(recorder.latencies) > before:
+                quiet_since = time.monotonic()
+            bar.n = min(recorder.seconds, seconds)
+            bar.refresh()
+
+
+def _read_stamps(path: Path) -> dict[int, int]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return {line["original_ns"]: line["published_ns"] for line in lines}
+
+
+def judge_recording(recording: Recording, camera: RecordedCamera, output: Bag, judge: Judge) -> None:
+    """Judge the maps in the bag `output` against what the camera's own bag knows to be true."""
+    maps = complete_maps(output, judge.card.tasks)
+    count = camera.bag.topics[camera.topic].count
+    for recorded in tqdm(camera.frames(), "judging", total=count, unit="frame", disable=None):
+        stamp_ns = recording.published.get(recorded.frame.stamp_ns)
+        if stamp_ns in recording.latencies:
+            # Both bags are in the same order, so what is passed over here belongs to no later frame.
+            predicted = next(found for found_ns, found in maps if found_ns == stamp_ns)
+            judge.add(recorded.frame, predicted, recorded.truth, recording.latencies[stamp_ns])
+
+
+def complete_maps(output: Bag, tasks: Sequence[str]) -> Iterator[tuple[int, Maps]]:
+    """(stamp, maps) of each frame in the bag of which there are all maps."""
+    topics = {f"/{CAMERA}/{task}/image": task for task in tasks}
+    for log_ns, messages in itertools.groupby(output.messages(topics), key=lambda message: message.log_ns):
+        maps = {topics[m.topic]: decode_map(topics[m.topic], m.message) for m in messages}
+        if len(maps) == len(tasks):
+            yield log_ns, maps

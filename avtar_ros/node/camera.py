@@ -1,0 +1,164 @@
+"""What comes from one camera: its images and its CameraInfo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from avtar_ros.geometry.camera_model import CameraModel
+from avtar_ros.ros.events import passing_group, subscription_events
+from avtar_ros.ros.names import COMPRESSED, check_topic
+
+if TYPE_CHECKING:
+    from rclpy.lifecycle import LifecycleNode
+    from rclpy.node import Node
+
+    from avtar_ros.node.outputs import CameraOutputs
+
+IMAGES = 5
+"""Images that may wait for the executor. It takes all at once; the newest is used, and the others are counted."""
+
+
+@dataclass(frozen=True)
+class CameraInput:
+    """Where a camera's images come from; `transport` is raw, compressed, or auto: whichever is published."""
+
+    image_topic: str
+    camera_info_topic: str
+    transport: str
+    reliability: str
+
+    @classmethod
+    def of(
+        cls, camera: str, image_topic: str, camera_info_topic: str, transport: str, reliability: str
+    ) -> CameraInput:
+        """`{camera}` in topics stands for the camera's name; empty CameraInfo topic: beside the image's."""
+        image = image_topic.replace("{camera}", camera)
+        info = camera_info_topic.replace("{camera}", camera)
+        namespace, slash, _ = image.removesuffix(COMPRESSED).rpartition("/")
+        return cls(image, info or f"{namespace}{slash}camera_info", transport, reliability)
+
+    def check(self, node: Node) -> None:
+        """Raise AvtarError for names that ROS forbids."""
+        for topic in (*dict(self.sources), self.camera_info_topic):
+            check_topic(node, topic)
+
+    @property
+    def sources(self) -> list[tuple[str, Any]]:
+        """(topic, message type) pairs that may carry the images, the preferred first."""
+        raw = (self.image_topic, Image)
+        compressed = (self.image_topic.removesuffix(COMPRESSED) + COMPRESSED, CompressedImage)
+        if self.transport == "auto":
+            return [raw, compressed, (self.image_topic, CompressedImage)]
+        return [raw if self.transport == "raw" else compressed]
+
+
+class NodeCamera:
+    """One camera of the node: its images come in while somebody subscribes to its maps, which `outputs` takes.
+
+    Where images come from is found out by looking, time and again: a camera may come late, go, and return as another.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str, source: CameraInput, outputs: CameraOutputs) -> None:
+        self.name = name
+        self.source = source
+        self.outputs = outputs
+        self.info: CameraInfo | None = None
+        """The newest."""
+        self.wanted_since_ns = 0
+        """Since when images are asked for, on the monotonic clock; 0 while they are not."""
+        self._node = node
+        self._on_image: Callable[[Any], None] | None = None
+        self._info_subscription: Any = None
+        self._image_source: tuple[str, Any] | None = None
+        self._image_subscription: Any = None
+
+    def start(self, on_image: Callable[[str, Any], None]) -> None:
+        """Call `on_image(name, message)` for each image from now on, while maps are wanted."""
+        self._on_image = lambda message: on_image(self.name, message)
+        self._info_subscription = self._subscribe(CameraInfo, self.source.camera_info_topic, self._keep_info)
+        self.adapt()
+
+    def adapt(self) -> None:
+        """Subscribe to where images are published now, or to nothing if nobody wants maps.
+
+        Cheap, to be called often: a few times a second, and whenever a subscriber of maps comes or goes.
+        """
+        if self._on_image is None:
+            return
+        wanted = bool(self.outputs.wanted())
+        if wanted != bool(self.wanted_since_ns):
+            self.wanted_since_ns = time.monotonic_ns() if wanted else 0
+        source = self._find_source() if wanted else None
+        if source == self._image_source:
+            return
+        self._unsubscribe_images()
+        if source is not None:
+            topic, message_type = source
+            self._image_subscription = self._subscribe(message_type, topic, self._on_image)
+            self._image_source = source
+
+    def stop(self) -> None:
+        """Let go of all that comes in."""
+        self._unsubscribe_images()
+        if self._info_subscription is not None:
+            self._node.destroy_subscription(self._info_subscription)
+        self._on_image = self.info = self._info_subscription = None
+        self.wanted_since_ns = 0
+
+    def destroy(self) -> None:
+        """Remove the publishers."""
+        self.outputs.destroy()
+
+    def lens(self, width: int, height: int, rectified: bool) -> CameraModel | None:
+        """The lens for images of this size, from the newest CameraInfo; None while that is not known or calibrated."""
+        if self.info is None:
+            return None
+        lens = CameraModel.of_images(self.info, width, height)
+        lens = lens.rectified() if rectified else lens
+        return lens if lens.k[0] > 0 else None
+
+    def _find_source(self) -> tuple[str, Any] | None:
+        """The source now used while it is published; else the first that is, or would be if there is but one."""
+        sources = self.source.sources
+        if len(sources) == 1:
+            return sources[0]
+        if self._image_source and self._is_published(*self._image_source):
+            return self._image_source
+        return next((source for source in sources if self._is_published(*source)), self._image_source)
+
+    def _is_published(self, topic: str, message_type: Any) -> bool:
+        kind = f"sensor_msgs/msg/{message_type.__name__}"
+        resolved = self._node.resolve_topic_name(topic)
+        return any(info.topic_type == kind for info in self._node.get_publishers_info_by_topic(resolved))
+
+    def _unsubscribe_images(self) -> None:
+        if self._image_subscription is not None:
+            self._node.destroy_subscription(self._image_subscription)
+        self._image_source = self._image_subscription = None
+
+    def _subscribe(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+        qos = QoSProfile(depth=IMAGES, reliability=ReliabilityPolicy[self.source.reliability.upper()])
+        # Reliability is a parameter of the node; as an override it would be fixed once and for all.
+        options = QoSOverridingOptions([QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY])
+        events = subscription_events(
+            self._node.get_logger(), self._node.resolve_topic_name(topic), {"RELIABILITY": "reliability"}
+        )
+        return self._node.create_subscription(
+            message_type,
+            topic,
+            callback,
+            qos,
+            qos_overriding_options=options,
+            event_callbacks=events,
+            callback_group=passing_group(),
+        )
+
+    def _keep_info(self, message: CameraInfo) -> None:
+        self.info = message

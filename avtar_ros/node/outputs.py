@@ -1,0 +1,200 @@
+"""What the node publishes of each camera: one table, from which come the topics, their documentation and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+
+from avtar_ros.images import to_millimetres
+from avtar_ros.model_card import ModelCard
+from avtar_ros.node.frame_maps import FrameMaps
+from avtar_ros.ros.events import PublisherEventCallbacks, passing_group
+from avtar_ros.ros.messages import LABELS, fill_camera_info, fill_compressed_image, fill_image, fill_labels, fill_points
+from avtar_ros.ros.names import COMPRESSED, check_topic
+from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from rclpy.lifecycle import LifecycleNode
+
+S = TypeVar("S")
+Events = Callable[[str], PublisherEventCallbacks]
+
+COMPRESSIBLE = ("rgb8", "mono8", "16UC1")
+"""Encodings that image_transport knows a compression for."""
+MAP_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
+"""Reliable, so that recorders and RViz get every map; who subscribes with best effort gets that. More than the last
+few for a slow subscriber would only be older, and fill the shared-memory segment: nobody holds the node up."""
+OVERRIDABLE = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY]
+LATCHED_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+
+
+@dataclass(frozen=True)
+class Output(Generic[S]):
+    """A topic below a camera's name, and how its message is made of a source: a frame's maps, or the model's card."""
+
+    topic: str
+    kind: Any
+    """The type of its messages."""
+    encoding: str
+    """Of images; of other messages what is in them."""
+    content: str
+    """In words, for people."""
+    fill: Callable[[Any, S], bool]
+    """Sets all of a message but its header; false where there is nothing to publish."""
+
+
+def frame_outputs(tasks: Sequence[str], depth_encoding: str) -> list[Output[FrameMaps]]:
+    """What is published of each frame, to those who subscribe."""
+    outputs = [output for name in tasks for output in _task_outputs(TASKS[name], depth_encoding)]
+    if DEPTH.name in tasks:
+        outputs += [
+            Output("depth/camera_info", CameraInfo, "", "the lens at the map's size", _fill_camera_info),
+            Output("depth/points", PointCloud2, "x y z rgb", "points in the optical frame, m", _fill_points),
+        ]
+    overlaid = f"{TASKS[tasks[0]].title.lower()} in colour over the image"
+    return outputs + _image_outputs("overlay", "rgb8", overlaid, FrameMaps.overlay)
+
+
+def card_outputs(tasks: Sequence[str]) -> list[Output[ModelCard]]:
+    """What is published once and kept for those who come later."""
+    if SEGMENTATION.name not in tasks:
+        return []
+    return [Output("segmentation/label_info", LABELS, "", "the names of the classes", _fill_labels)]
+
+
+def _task_outputs(task: Task, depth_encoding: str) -> list[Output[FrameMaps]]:
+    """The map of a task, and its colours."""
+    millimetres = task is DEPTH and depth_encoding == "16UC1"
+    encoding, unit = ("16UC1", "mm, 0 = unknown") if millimetres else (task.encoding, task.unit)
+    title = task.title.lower()
+
+    def pixels(maps: FrameMaps) -> NDArray[Any]:
+        return to_millimetres(maps.map(task.name)) if millimetres else maps.map(task.name)
+
+    return [
+        *_image_outputs(f"{task.name}/image", encoding, f"{title}, {unit}", pixels),
+        *_image_outputs(f"{task.name}/color", "rgb8", f"{title} in colour", lambda maps: maps.colors(task.name)),
+    ]
+
+
+def _image_outputs(
+    topic: str, encoding: str, content: str, pixels: Callable[[FrameMaps], NDArray[Any]]
+) -> list[Output[FrameMaps]]:
+    """An image, and where there is a compression for its encoding, that too."""
+
+    def fill(message: Any, maps: FrameMaps) -> bool:
+        fill_image(message, pixels(maps), encoding)
+        return True
+
+    def fill_compressed(message: Any, maps: FrameMaps) -> bool:
+        fill_compressed_image(message, pixels(maps), encoding, maps.settings.jpeg_quality)
+        return True
+
+    outputs = [Output(topic, Image, encoding, content, fill)]
+    if encoding in COMPRESSIBLE:
+        outputs += [Output(topic + COMPRESSED, CompressedImage, encoding, content, fill_compressed)]
+    return outputs
+
+
+def _fill_camera_info(message: Any, maps: FrameMaps) -> bool:
+    if (camera := maps.camera()) is None:
+        return False
+    fill_camera_info(message, camera)
+    return True
+
+
+def _fill_points(message: Any, maps: FrameMaps) -> bool:
+    fill_points(message, maps.points())
+    return True
+
+
+def _fill_labels(message: Any, card: ModelCard) -> bool:
+    fill_labels(message, card)
+    return True
+
+
+class Topic(Generic[S]):
+    """The publisher of an output, with the one message that is filled each time."""
+
+    def __init__(
+        self, node: LifecycleNode, camera: str, output: Output[S], qos: QoSProfile, events: Events
+    ) -> None:
+        options = QoSOverridingOptions(OVERRIDABLE)
+        self._fill = output.fill
+        self._message = output.kind()
+        topic = f"{camera}/{output.topic}"
+        self.publisher = node.create_lifecycle_publisher(
+            output.kind,
+            topic,
+            qos,
+            qos_overriding_options=options,
+            event_callbacks=events(node.resolve_topic_name(topic)),
+            callback_group=passing_group(),
+        )
+
+    def fill(self, source: S) -> bool:
+        """Make the message; false where there is nothing to publish."""
+        return self._fill(self._message, source)
+
+    def publish(self, header: Any = None) -> None:
+        if header is not None:
+            self._message.header = header
+        self.publisher.publish(self._message)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the message's data."""
+        return len(getattr(self._message, "data", ()))
+
+
+class CameraOutputs:
+    """The topics of one camera's maps."""
+
+    def __init__(
+        self, node: LifecycleNode, camera: str, tasks: Sequence[str], depth_encoding: str, events: Events
+    ) -> None:
+        """`events`: what is to be called of a topic's subscribers. Raises AvtarError where the camera's name cannot be
+        part of a topic."""
+        check_topic(node, f"{camera}/overlay")
+        self._node = node
+        self._frame_topics = {
+            output.topic: Topic(node, camera, output, MAP_QOS, events)
+            for output in frame_outputs(tasks, depth_encoding)
+        }
+        self._card_topics = [Topic(node, camera, output, LATCHED_QOS, events) for output in card_outputs(tasks)]
+
+    def destroy(self) -> None:
+        """Remove the publishers."""
+        topics: list[Topic[Any]] = [*self._frame_topics.values(), *self._card_topics]
+        for topic in topics:
+            self._node.destroy_lifecycle_publisher(topic.publisher)
+        self._frame_topics.clear()
+        self._card_topics.clear()
+
+    def wanted(self) -> set[str]:
+        """The topics of frames that somebody subscribes to."""
+        return {name for name, topic in self._frame_topics.items() if topic.publisher.get_subscription_count()}
+
+    def announce(self, card: ModelCard) -> None:
+        """Publish what the model's card says, for subscribers of now and later."""
+        for topic in self._card_topics:
+            if topic.fill(card):
+                topic.publish()
+
+    def publish(self, wanted: Collection[str], maps: FrameMaps, header: Any) -> None:
+        """Publish the wanted topics of a frame under its header, untouched.
+
+        All are made before the first is published, and then the largest goes first: whom a message wakes, competes for
+        the cores with what is left to do.
+        """
+        filled = [topic for name, topic in self._frame_topics.items() if name in wanted and topic.fill(maps)]
+        for topic in sorted(filled, key=lambda topic: topic.nbytes, reverse=True):
+            topic.publish(header)

@@ -1,0 +1,109 @@
+"""avtar-replay fleet BAGS --out DIR: replay many bags on a Ray cluster, or on the cores of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from avtar_ros.errors import AvtarError
+from avtar_ros.replay.commands.replay import add_run_arguments, options_of
+from avtar_ros.replay.fleet import storage
+from avtar_ros.replay.fleet.figures import pooled
+from avtar_ros.replay.fleet.jobs import Job, Outcome, outcome_of, plan
+from avtar_ros.replay.fleet.report import FleetReport
+from avtar_ros.resources import DEMO_MODEL, find_resource
+
+DESCRIPTION = (
+    "Replay many bags, each as avtar-replay does, spread over workers; then judge all of them together.\n"
+    "Bags, models and OUT may be on local disks or in object stores (s3://...). What is finished is not\n"
+    "done again. Exit code 1 where a bag has failed, which stops no other."
+)
+LOOPBACK_RAY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Makes a Ray of our own listen on the loopback interface alone, despite the first one's name, and report to nobody."""
+GROUPS = r"(?:(?P<robot>[^/]+)/)?(?P<scene>[^/]+)/[^/]+$"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bags", nargs="+", help="bags, or patterns such as 'recordings/*.mcap'")
+    parser.add_argument("--out", required=True, help="folder for the results")
+    parser.add_argument(
+        "--model", action="append", default=[], help="model file (default: the demo model); repeat to judge several"
+    )
+    parser.add_argument(
+        "--groups", type=_pattern, default=GROUPS, metavar="REGEX",
+        help="what figures are broken down by: groups named in this expression, found in a bag's address "
+        "(default: folders ROBOT/SCENE/bag)",
+    )  # fmt: skip
+    parser.add_argument("--address", help="of a Ray cluster (default: this machine's cores)")
+    parser.add_argument("--workers", type=int, metavar="N", help="how many (default: as many as fit)")
+    parser.add_argument("--cpus", type=float, default=1, metavar="N", help="cores for a worker (default: %(default)s)")
+    parser.add_argument("--gpus", type=float, default=0, metavar="N", help="GPUs for a worker, or a share of one")
+    add_run_arguments(parser)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text}: no regular expression ({error})") from error
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    """Replay all bags and report; returns the exit code. Raises AvtarError, OSError."""
+    out = _absolute(options.out)
+    models = [_absolute(model) for model in options.model or [str(find_resource(DEMO_MODEL))]]
+    chosen = options_of(options, Path(), Path(), Path())
+    chosen = replace(chosen, threads=options.threads or max(1, int(options.cpus)))
+    jobs = plan(storage.find(options.bags), storage.find(models), out, options.groups, chosen)
+    kept = {job.out: outcome for job in jobs if (outcome := outcome_of(job))}
+    with tqdm(total=len(jobs), initial=len(kept), unit="bag", disable=None) as bar:
+        for outcome in _work([job for job in jobs if job.out not in kept], options):
+            kept[outcome.out] = outcome
+            bar.update()
+    outcomes = [kept[job.out] for job in jobs]
+    report = FleetReport(outcomes, pooled(outcomes), out, command)
+    with storage.local_folder(out) as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        report.write(folder)
+    _print(report)
+    return 1 if any(outcome.failed or outcome.damaged for outcome in outcomes) else 0
+
+
+def _work(jobs: list[Job], options: argparse.Namespace) -> Iterator[Outcome]:
+    """The outcomes of jobs, as they end. Raises AvtarError where Ray is not installed or not to be had."""
+    if not jobs:
+        return
+    if options.address is None:
+        os.environ.update(LOOPBACK_RAY, RAY_AUTH_TOKEN=secrets.token_hex(16))
+    try:
+        from avtar_ros.replay.fleet.ray_workers import (
+            Cluster,
+            run_jobs,
+        )
+    except ImportError as error:
+        raise AvtarError(f"Ray cannot be imported ({error}). Run: pip install 'avtar_ros[fleet]'") from error
+    yield from run_jobs(jobs, Cluster(options.address, options.workers, options.cpus, options.gpus))
+
+
+def _absolute(address: str) -> str:
+    """The same address from wherever a worker runs."""
+    return str(Path(address).expanduser().absolute()) if storage.is_local(address) else address
+
+
+def _print(report: FleetReport) -> None:
+    for model, figures in report.models.items():
+        print(f"{Path(model).name}: {figures.bags} bags, {figures.frames} frames")
+        width = max(map(len, figures.figures), default=0)
+        for key, value in figures.figures.items():
+            print(f"  {key:<{width}}  {figures.known[key].text(value):>9}")
+    print(storage.below(report.out, "fleet.html"))
+    for outcome in report.failed:
+        print(f"avtar-replay fleet: {outcome.message}", file=sys.stderr)

@@ -1,0 +1,53 @@
+"""avtar-replay info BAG: what there is in a bag to replay."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from avtar_ros.bags.info import BagInfo, ImageTopic, read_info
+from avtar_ros.bags.reading import open_bag
+
+DESCRIPTION = "Show a bag's cameras and depth topics: encodings, sizes, rates, gaps; and the command to run."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", type=Path, help="a bag's folder, or a .mcap, .db3 or .bag file")
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    """Print what there is; returns 1 where the bag is damaged."""
+    with open_bag(options.bag) as bag:
+        info = read_info(bag)
+    print("\n".join(_lines(options.bag, info)))
+    return 1 if info.broken else 0
+
+
+def _lines(path: Path, info: BagInfo) -> list[str]:
+    lines = [f"{path}: {info.seconds:.1f} s, {info.messages} messages on {info.topics} topics"]
+    for title, topics in (("Cameras", info.cameras), ("Depth", info.depths), ("Other images", info.others)):
+        if topics:
+            lines += ["", title, *(line for topic in topics for line in _topic_lines(topic))]
+    lines += [""] + ([f"Damaged: {info.broken}"] if info.broken else [])
+    if info.camera is None:
+        return [*lines, "There is no camera to replay."]
+    words = ["avtar-replay", str(path), "--out", "replay"]
+    others = [word for topic in info.cameras[1:] for word in ("--topic", topic.name)]
+    lines += ["Run", f"  {shlex.join(words)}"]
+    if others:
+        lines += ["or, for all cameras,", f"  {shlex.join([*words, '--topic', info.camera, *others])}"]
+    return lines
+
+
+def _topic_lines(topic: ImageTopic) -> list[str]:
+    rate = f"{topic.rate_hz:.1f} Hz" if topic.rate_hz else "one image"
+    lines = [f"  {topic.name}", f"      {topic.encoding}, {topic.width} x {topic.height}, {topic.count} images, {rate}"]
+    if topic.gaps:
+        gap = topic.longest_gap
+        lines.append(f"      {topic.gaps} gaps, the longest {gap.seconds:.2f} s at {gap.at_s:.2f} s")
+    if topic.focal_px is not None:
+        lines.append(f"      fx = {topic.focal_px:g} px, from {topic.info_topic}")
+    elif topic.is_camera:
+        lines.append("      no CameraInfo: depth will be right only for the focal length the model was trained for")
+    return lines

@@ -1,0 +1,162 @@
+"""What a run leaves in its folder beside the bag: metrics.json, report.html, and a picture of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from avtar_ros import rendering
+from avtar_ros.bags.recorded_frames import RecordedCamera
+from avtar_ros.files import write_bytes, write_json
+from avtar_ros.model_card import ModelCard
+from avtar_ros.replay.judging.judge import Judge, ShownFrame
+from avtar_ros.replay.judging.saved_sums import save_sums
+from avtar_ros.replay.report.report import Report, latency_figures
+from avtar_ros.tasks import DEPTH
+
+UNLIKE_FRAMES = 5
+UNLIKE = 3.0
+"""What is not above looks like the rest."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been judged.
+
+    `counts` are whole numbers of frames by name; `seconds` is how long `inferred` of them took (None: all), to
+    give frames per second; `provenance` is how to make the same again.
+    """
+
+    kind: str
+    title: str
+    judge: Judge
+    counts: dict[str, int]
+    seconds: float
+    latency_title: str
+    notes: Sequence[str]
+    provenance: dict[str, str]
+    inferred: int | None = None
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that could be measured, then counts, frames per second and latency, then the breakdown.
+
+        Keys of the breakdown have the group in brackets: "depth.rmse_m[0–2 m]".
+        """
+        inferred = len(self.judge.times) if self.inferred is None else self.inferred
+        broken_down = {
+            f"{key}[{group}]": value
+            for groups in self.judge.breakdown.values()
+            for group, figures in groups.items()
+            for key, value in figures.items()
+        }
+        fps = {"fps": inferred / self.seconds} if inferred else {}
+        return {
+            **self.judge.figures, **self.counts, **fps, **latency_figures(self.judge.times), **broken_down,
+        }
+
+    def write(self, out: Path) -> None:
+        """Write metrics.json, report.html and, if there was a frame, picture.png into the folder `out`."""
+        figures = self.figures
+        write_json(out / "metrics.json", figures)
+        self.judge.table.write(out / "frames.csv")
+        save_sums(out / "sums.npz", self.judge)
+        report = Report(
+            kind=self.kind,
+            title=self.title,
+            summary=_summary(figures, self.counts),
+            notes=self.notes,
+            card=self.judge.card,
+            figures=figures,
+            known=self.judge.known,
+            breakdown=self.judge.breakdown,
+            table=self.judge.table,
+            worst=self.judge.worst,
+            unlike=_least_alike(self.judge),
+            shown=self.judge.shown,
+            times=self.judge.times,
+            latency_title=self.latency_title,
+            provenance=self.provenance,
+        )
+        report.write(out / "report.html")
+        if shown := self.judge.shown:
+            write_bytes(out / "picture.png", _picture(shown[len(shown) // 2], self.judge.card))
+
+    def table(self) -> str:
+        """The figures as lines of text, for a terminal."""
+        figures = self.figures
+        rows = _summary(figures, self.counts)
+        known = self.judge.known
+        rows |= {key: known[key].text(value) for key, value in figures.items() if key in known}
+        width = max(map(len, rows))
+        return "\n".join(f"  {name:<{width}}  {value:>9}" for name, value in rows.items())
+
+
+def _summary(figures: dict[str, float], counts: dict[str, int]) -> dict[str, str]:
+    rows = {name.replace("_", " ").capitalize(): str(count) for name, count in counts.items()}
+    if "fps" in figures:
+        rows["Frames per second"] = f"{figures['fps']:.1f}"
+    if "latency_ms.p50" in figures:
+        rows |= {f"Latency p{p}": f"{figures[f'latency_ms.p{p}']:.1f} ms" for p in (50, 99)}
+    return rows
+
+
+def _least_alike(judge: Judge) -> list[tuple[int, float]]:
+    """(stamp, unlikeness) of the frames that look least like the rest, the oddest first."""
+    found = judge.unlikeness
+    order = np.argsort(-found, kind="stable")[:UNLIKE_FRAMES]
+    return [(judge.table.stamps_ns[i], float(found[i])) for i in order.tolist() if found[i] > UNLIKE]
+
+
+def _picture(frame: ShownFrame, card: ModelCard) -> bytes:
+    """A frame's image and maps side by side, over the legend of the classes, as PNG."""
+    row = rendering.side_by_side({picture.title: picture.image for picture in frame.pictures})
+    sheet = np.vstack([row, rendering.legend(card, row.shape[1])])
+    _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    return png.tobytes()
+
+
+def describe_truth(cameras: Sequence[RecordedCamera], max_depth_m: float | None) -> dict[str, str]:
+    """What the maps are compared with, for the report's provenance."""
+    known = [camera for camera in cameras if camera.truth_topics]
+    if not known:
+        return {}
+    topics = {
+        f"{task}: {topic}" + (_registration(camera) if task == DEPTH.name else "")
+        for camera in known
+        for task, topic in camera.truth_topics.items()
+    }
+    cap = "all distances" if max_depth_m is None else f"true depth up to {max_depth_m:g} m"
+    between = "depth interpolated, " if any(camera.interpolate for camera in known) else ""
+    tolerance_ns = max(camera.tolerance_ns for camera in known)
+    return {
+        "Ground truth": ", ".join(sorted(topics)),
+        "Compared": f"stamps at most {tolerance_ns / 1e6:.1f} ms apart, {between}{cap}",
+    }
+
+
+def _registration(camera: RecordedCamera) -> str:
+    return " (registered to the camera)" if camera.registered else " (not registered to the camera)"
+
+
+def describe_faults(camera: RecordedCamera) -> list[str]:
+    """What was wrong with a camera's messages, a sentence each, for the report's notes."""
+    faults = [
+        f"{len(reasons)} messages of {topic} could not be decoded. The first: {reasons[0]}"
+        for topic, reasons in camera.faults.items()
+    ]
+    if not camera.registered:
+        faults.append(
+            f"{camera.truth_topics[DEPTH.name]} is not registered to {camera.topic}: it is seen from another place, "
+            "and compared as if it were not. Record a registered depth topic for figures that can be trusted."
+        )
+    if camera.model is None:
+        faults.append(
+            f"There is no CameraInfo for {camera.topic}: depth is right only for a camera with the focal length "
+            "that the model was trained for."
+        )
+    return faults

@@ -1,0 +1,54 @@
+"""Maps as one file a frame, for tools that read no bags.
+
+    npz  <folder>/camera/<stamp>.npz         all maps as they are, under the tasks' names, with `stamp_ns`, `focal_px`
+    png  <folder>/camera/depth/<stamp>.png   a picture a map: class ids; millimetres; n = p / 127.5 − 1; 255 e
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avtar_ros.bags.ground_truth import encode_map
+from avtar_ros.files import write_bytes
+from avtar_ros.replay.running.perceived import PerceivedFrame, camera_namespace
+
+FORMATS = ("npz", "png")
+
+
+class FrameFiles:
+    """Writes the maps of frames into a folder, which is emptied first. Raises OSError."""
+
+    def __init__(self, folder: Path, file_format: str) -> None:
+        self._folder = folder
+        self._files = _npz if file_format == "npz" else _png
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def write(self, perceived: PerceivedFrame) -> None:
+        for name, content in self._files(perceived):
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, content)
+
+
+def _npz(perceived: PerceivedFrame) -> Iterator[tuple[Path, bytes]]:
+    frame = perceived.recorded.frame
+    focal_px = np.nan if frame.focal_px is None else frame.focal_px
+    arrays: dict[str, Any] = {**perceived.maps, "stamp_ns": frame.stamp_ns, "focal_px": focal_px}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    yield _folder(perceived) / f"{frame.stamp_ns}.npz", content.getvalue()
+
+
+def _png(perceived: PerceivedFrame) -> Iterator[tuple[Path, bytes]]:
+    for task, task_map in perceived.maps.items():
+        yield _folder(perceived) / task / f"{perceived.recorded.frame.stamp_ns}.png", encode_map(task, task_map)
+
+
+def _folder(perceived: PerceivedFrame) -> Path:
+    return Path(camera_namespace(perceived.recorded.topic).lstrip("/"))

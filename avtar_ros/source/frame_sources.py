@@ -1,0 +1,245 @@
+"""Where camera images can be had from when there is no camera driver: bags, videos, folders, webcams. No ROS.
+
+    with open_source("recording.mcap") as source:
+        for due_ns, frame in schedule(source):
+            ...
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.errors import AvtarError
+from avtar_ros.geometry.camera_model import CameraModel
+from avtar_ros.images import to_message_fields
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v")
+FOLDER_RATE = 10.0
+
+
+class SourceError(AvtarError):
+    """A source that gives no images."""
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """An image and when it was taken; `image` has the fields of sensor_msgs/Image or CompressedImage."""
+
+    stamp_ns: int
+    frame_id: str
+    image: Any
+    camera: int = 0
+    """Which of the source's cameras took it."""
+
+
+class FrameSource(AbstractContextManager["FrameSource"]):
+    """Something that gives images of one camera or, a bag, of several; read it from one thread at a time."""
+
+    description: str
+    """What is played, in words."""
+    live: bool = False
+    """Whether images come at their own time rather than when asked for."""
+    models: Sequence[CameraModel | None] = (None,)
+    """The lens of each camera, where the source knows."""
+    damage: str | None = None
+    """What was found to be damaged, so that the frames ended early."""
+
+    @abstractmethod
+    def frames(self) -> Iterator[SourceFrame]:
+        """All frames from the beginning. Raises SourceError."""
+
+    def first(self) -> list[SourceFrame]:
+        """The first frame of each camera. Raises SourceError where there is none."""
+        return [_first(self)]
+
+    def close(self) -> None:
+        """Let go of files and devices."""
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_source(source: str, topics: Sequence[str] = ("",)) -> FrameSource:
+    """Open a bag, a video, a folder of pictures, or a webcam by number or /dev/video path.
+
+    `topics` are image topics of a bag, one for each camera, empty for the colour camera found. Raises AvtarError
+    (SourceError, BagError) where there are no images, saying what there is.
+    """
+    if not source:
+        raise SourceError("no source given. Give a bag, a video, a folder of pictures, or a webcam's number.")
+    opened = _open(source, topics)
+    if len(topics) > len(opened.models):
+        opened.close()
+        raise SourceError(f"{source}: only bags have several cameras. Play one.")
+    return opened
+
+
+def _open(source: str, topics: Sequence[str]) -> FrameSource:
+    if source.isdigit() or source.startswith("/dev/video"):
+        return WebcamSource(source)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise SourceError(f"{path}: no such bag, video or folder of pictures.")
+    if path.suffix.lower() in VIDEOS:
+        return VideoSource(path)
+    if path.is_dir() and (pictures := _pictures(path)):
+        return FolderSource(path, pictures)
+    return BagSource(path, topics)
+
+
+def schedule(source: FrameSource, rate: float = 0.0, loop: bool = False) -> Iterator[tuple[int, SourceFrame]]:
+    """Pairs (due, frame): when to show each frame, in ns after the first.
+
+    The recorded distances are kept exactly, unless `rate` (frames per second) is given. A loop begins again one
+    mean distance after its last frame. Raises SourceError where there is no frame.
+    """
+    begin = 0
+    while True:
+        due, index, first_ns = begin, -1, 0
+        for index, frame in enumerate(source.frames()):
+            first_ns = first_ns if index else frame.stamp_ns
+            due = begin + (round(index * 1e9 / rate) if rate else frame.stamp_ns - first_ns)
+            yield due, frame
+        if index < 0:
+            raise _no_images(source)
+        if not loop:
+            return
+        begin = due + (round(1e9 / rate) if rate else (due - begin) // max(index, 1))
+
+
+class BagSource(FrameSource):
+    """One or more cameras of a bag; messages pass untouched, in the order recorded."""
+
+    def __init__(self, path: Path, topics: Sequence[str]) -> None:
+        try:
+            from avtar_ros.bags.reading import open_bag
+            from avtar_ros.bags.topics import find_camera, find_camera_info
+        except ImportError as error:
+            raise SourceError(f"{path}: bags are read with rosbags. Run: pip install rosbags ({error})") from error
+
+        self._bag = open_bag(path)
+        try:
+            self._topics = [find_camera(self._bag, topic or None) for topic in topics]
+            if len(set(self._topics)) < len(topics):
+                raise SourceError(f"{path}: topics {self._topics}: each can be of one camera only. Name others.")
+            self.models = [self._model(find_camera_info(self._bag, topic)) for topic in self._topics]
+        except AvtarError:
+            self._bag.close()
+            raise
+        self.description = f"{path}, topic {', '.join(self._topics)}"
+
+    def frames(self) -> Iterator[SourceFrame]:
+        return self._frames(self._topics)
+
+    def first(self) -> list[SourceFrame]:
+        firsts = [next(self._frames([topic]), None) for topic in self._topics]
+        if None in firsts:
+            raise _no_images(self)
+        return [frame for frame in firsts if frame]
+
+    def _frames(self, topics: Sequence[str]) -> Iterator[SourceFrame]:
+        cameras = {topic: camera for camera, topic in enumerate(self._topics)}
+        for topic, log_ns, message in self._bag.messages(topics):
+            header = message.header
+            stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
+            yield SourceFrame(stamp_ns or log_ns, header.frame_id, message, cameras[topic])
+        self.damage = self._bag.broken
+
+    def _model(self, info_topic: str | None) -> CameraModel | None:
+        infos = self._bag.messages([info_topic] if info_topic else [])
+        return next((CameraModel.of_message(info) for _, _, info in infos), None)
+
+    def close(self) -> None:
+        self._bag.close()
+
+
+class FolderSource(FrameSource):
+    """Pictures in the order of their names, FOLDER_RATE a second."""
+
+    def __init__(self, path: Path, pictures: list[Path]) -> None:
+        self.description = f"{path}, {len(pictures)} pictures"
+        self._pictures = pictures
+
+    def frames(self) -> Iterator[SourceFrame]:
+        for index, path in enumerate(self._pictures):
+            picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if picture is None:
+                raise SourceError(f"{path}: not a picture, or a damaged one. Remove it from the folder.")
+            yield _frame(round(index * 1e9 / FOLDER_RATE), picture)
+
+
+class VideoSource(FrameSource):
+    """A video file at its own frame rate."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        capture = self._open()
+        self._rate = capture.get(cv2.CAP_PROP_FPS) or 30.0
+        capture.release()
+        self.description = f"{path}, {self._rate:.4g} frames/s"
+
+    def frames(self) -> Iterator[SourceFrame]:
+        capture = self._open()
+        try:
+            index = 0
+            while (read := capture.read())[0]:
+                yield _frame(round(index * 1e9 / self._rate), read[1])
+                index += 1
+        finally:
+            capture.release()
+
+    def _open(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(str(self._path))
+        if not capture.isOpened():
+            raise SourceError(f"{self._path}: OpenCV cannot read this video. Convert it, for example to .mp4.")
+        return capture
+
+
+class WebcamSource(FrameSource):
+    """A camera that the operating system knows, by number or path; it ends when the camera does."""
+
+    live = True
+
+    def __init__(self, device: str) -> None:
+        self._capture = cv2.VideoCapture(int(device) if device.isdigit() else device)
+        if not self._capture.isOpened():
+            raise SourceError(f"webcam {device}: cannot be opened. Is it plugged in, free, and yours to read?")
+        self.description = f"webcam {device}"
+
+    def frames(self) -> Iterator[SourceFrame]:
+        while (read := self._capture.read())[0]:
+            yield _frame(time.time_ns(), read[1])
+        raise SourceError(f"{self.description}: gives no more images. Is it still plugged in?")
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def _first(source: FrameSource) -> SourceFrame:
+    for frame in source.frames():
+        return frame
+    raise _no_images(source)
+
+
+def _no_images(source: FrameSource) -> SourceError:
+    return SourceError(source.damage or f"{source.description}: there are no images.")
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+
+
+def _frame(stamp_ns: int, bgr: NDArray[Any]) -> SourceFrame:
+    rgb = cv2.cvtColor(np.asarray(bgr, np.uint8), cv2.COLOR_BGR2RGB)
+    return SourceFrame(stamp_ns, "", to_message_fields(rgb, "rgb8"))

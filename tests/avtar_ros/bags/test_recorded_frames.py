@@ -1,0 +1,166 @@
+"""Frames come out of a bag in order, with the ground truth of the same moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avtar_ros.bags.ground_truth import CAMERA_TOPIC
+from avtar_ros.bags.reading import open_bag
+from avtar_ros.bags.recorded_frames import WAIT, RecordedCamera, match_truth
+from avtar_ros.bags.writing import BagWriter
+from tests.tiny_bags import HEIGHT, INTERVAL_NS, START_NS, WIDTH, image, stamps, truth, write_ros1_bag, write_truth_bag
+
+TASKS = ("segmentation", "depth", "normals", "edges")
+
+
+def test_frames_come_in_order_with_all_their_truth(tmp_path: Path) -> None:
+    with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=20)) as bag:
+        camera = RecordedCamera.find(bag, TASKS)
+        frames = list(camera.frames())
+    assert [f.frame.stamp_ns for f in frames] == stamps(20)
+    assert camera.faults == {}
+    for i, recorded in enumerate(frames):
+        assert recorded.frame.focal_px == 60
+        assert recorded.frame.frame_id == "camera_optical"
+        np.testing.assert_allclose(recorded.frame.image, image(i), atol=40)
+        assert recorded.truth.keys() == set(TASKS)
+        np.testing.assert_array_equal(recorded.truth["segmentation"], truth(i)["segmentation"])
+
+
+def test_every_nth_frame(tmp_path: Path) -> None:
+    with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=8)) as bag:
+        frames = list(RecordedCamera.find(bag, ["segmentation"]).frames(every=3))
+    assert [f.frame.stamp_ns for f in frames] == stamps(8)[::3]
+    assert all("segmentation" in f.truth for f in frames)
+
+
+def test_ros_1_depth_is_truth_in_metres(tmp_path: Path) -> None:
+    with open_bag(write_ros1_bag(tmp_path / "x.bag")) as bag:
+        camera = RecordedCamera.find(bag, TASKS)
+        recorded = next(camera.frames())
+    assert recorded.frame.focal_px is None
+    np.testing.assert_allclose(recorded.truth["depth"], truth(0)["depth"], atol=0.001)
+
+
+def test_real_recordings_have_depth_for_every_frame(shared_data: Path) -> None:
+    with open_bag(shared_data / "rgbd_kitchen" / "mcap") as bag:
+        frames = list(RecordedCamera.find(bag, TASKS).frames(every=10))
+    assert len(frames) == 6
+    assert all(f.frame.focal_px == 585 and np.isfinite(f.truth["depth"]).any() for f in frames)
+
+
+def test_damaged_images_and_truth_are_counted_and_left_out(tmp_path: Path) -> None:
+    jpeg = cv2.imencode(".jpg", image(0))[1].tobytes()
+    png = cv2.imencode(".png", truth(0)["segmentation"])[1].tobytes()
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(stamps(4)):
+            picture, labels = (b"noise" if i == 1 else jpeg), (b"noise" if i == 2 else png)
+            bag.write_compressed(CAMERA_TOPIC, stamp, "optical", "jpeg", picture)
+            bag.write_compressed("/ground_truth/segmentation/image", stamp, "optical", "png", labels)
+    with open_bag(tmp_path / "x.mcap") as bag:
+        camera = RecordedCamera.find(bag, TASKS)
+        frames = list(camera.frames())
+    assert [(f.frame.stamp_ns, list(f.truth)) for f in frames] == [
+        (stamps(4)[0], ["segmentation"]), (stamps(4)[2], []), (stamps(4)[3], ["segmentation"]),
+    ]
+    assert {topic: len(reasons) for topic, reasons in camera.faults.items()} == {
+        CAMERA_TOPIC: 1, "/ground_truth/segmentation/image": 1,
+    }
+
+
+def test_an_image_without_a_stamp_has_the_time_it_was_recorded_at(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        message = bag._message("sensor_msgs/msg/Image")(
+            bag._header(0, "optical"), HEIGHT, WIDTH, "rgb8", 0, 3 * WIDTH, image(0).reshape(-1)
+        )
+        cdr = bag._types.serialize_cdr(message, "sensor_msgs/msg/Image")
+        bag.write("/camera/image", START_NS, "sensor_msgs/msg/Image", cdr)
+    with open_bag(tmp_path / "x.mcap") as bag:
+        assert [f.frame.stamp_ns for f in RecordedCamera.find(bag, TASKS).frames()] == [START_NS]
+
+
+def test_truth_within_the_tolerance_is_matched_and_beyond_it_is_not() -> None:
+    stream = [(None, 100, "a"), ("depth", 104, "near"), (None, 200, "b"), ("depth", 206, "far")]
+    matched = list(match_truth(iter(stream), {"depth": ...}, tolerance_ns=5))
+    assert matched == [(100, "a", {"depth": "near"}), (200, "b", {})]
+
+
+def test_frames_do_not_wait_for_ever_for_truth_that_does_not_come() -> None:
+    taken = 0
+
+    def stream():
+        nonlocal taken
+        for taken in range(100):
+            yield None, taken, taken
+
+    matches = match_truth(stream(), {"depth": ...}, tolerance_ns=0)
+    assert next(matches) == (0, 0, {})
+    assert taken <= WAIT
+
+
+@given(
+    st.lists(st.integers(0, 40), max_size=30, unique=True),
+    st.lists(st.integers(0, 40), max_size=30, unique=True),
+    st.integers(0, 3),
+    st.integers(0, 5),
+)
+def test_matching_equals_a_search_through_all_truth(frames, truths, tolerance, lag) -> None:
+    """For truth that comes at most a few frames late."""
+    arrivals = [(at, 0, (None, at, at)) for at in frames] + [(at + lag, 1, ("depth", at, at)) for at in truths]
+    stream = (item for _, _, item in sorted(arrivals, key=lambda arrival: arrival[:2]))
+    matched = list(match_truth(stream, {"depth": ...}, tolerance))
+    assert [at for at, _, _ in matched] == sorted(frames)
+    for at, _, found in matched:
+        distances = [abs(t - at) for t in truths if abs(t - at) <= tolerance]
+        assert (abs(found["depth"] - at) if found else None) == min(distances, default=None)
+
+
+def test_the_tolerance_is_half_the_cameras_interval(tmp_path: Path) -> None:
+    with open_bag(write_truth_bag(tmp_path / "x.mcap", frames=100)) as bag:
+        tolerance = RecordedCamera.find(bag, TASKS).tolerance_ns
+    assert 0.95 * INTERVAL_NS / 2 < tolerance <= INTERVAL_NS / 2
+
+
+def write_moving_wall(path: Path, late_ns: int) -> Path:
+    """A wall that comes nearer by 0.1 m a frame, but for a corner that jumps; depth comes `late_ns` after images."""
+    with BagWriter(path) as bag:
+        for i, stamp in enumerate(stamps(5)):
+            depth = np.full((HEIGHT, WIDTH), 3000 - 100 * i, np.uint16)
+            depth[0, 0] = 1000 + 2000 * (i % 2)
+            depth[1, 1] = 0
+            bag.write_image("/camera/image", stamp, "optical", image(i), "rgb8")
+            bag.write_image("/camera/depth", stamp + late_ns, "optical", depth, "16UC1")
+    return path
+
+
+def test_depth_between_two_depth_images_is_interpolated_if_asked_for(tmp_path: Path) -> None:
+    with open_bag(write_moving_wall(tmp_path / "x.mcap", INTERVAL_NS // 4)) as bag:
+        camera = RecordedCamera.find(bag, ["depth"])
+        camera.tolerance_ns = INTERVAL_NS
+        plain = [frame.truth["depth"] for frame in camera.frames()]
+        camera.interpolate = camera.keep_messages = True
+        frames = list(camera.frames())
+    assert [float(depth[5, 5]) for depth in plain] == pytest.approx([3.0, 2.9, 2.8, 2.7, 2.6])
+    assert "depth" not in frames[0].truth  # nothing before it
+    for i, frame in enumerate(frames[1:], 1):
+        depth = frame.truth["depth"]
+        assert depth[5, 5] == pytest.approx(3 - 0.1 * i + 0.025, abs=1e-5)
+        assert np.isnan(depth[0, 0])
+        assert np.isnan(depth[1, 1])
+        (stamp,) = (m.header.stamp for topic, m in frame.messages if topic == "/camera/depth")
+        assert stamp.sec * 10**9 + stamp.nanosec == stamps(5)[i] + INTERVAL_NS // 4  # the nearest, as it was
+
+
+def test_depth_taken_with_the_image_is_not_changed_by_interpolation(tmp_path: Path) -> None:
+    with open_bag(write_moving_wall(tmp_path / "x.mcap", 0)) as bag:
+        camera = RecordedCamera.find(bag, ["depth"])
+        plain = [frame.truth["depth"] for frame in camera.frames()]
+        camera.interpolate = True
+        for expected, frame in zip(plain, camera.frames(), strict=True):
+            np.testing.assert_array_equal(frame.truth["depth"], expected)

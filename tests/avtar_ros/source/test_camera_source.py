@@ -1,0 +1,265 @@
+"""The camera source as a process: what it publishes, under which stamps, and when it ends."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from avtar_ros.images import to_rgb
+from avtar_ros.source.camera_source import SourceParameters
+from tests import tiny_bags
+from tests.ros_processes import Client, RosProcess
+
+FRAMES = 5
+
+Play = Callable[..., RosProcess]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    """Starts a camera source that waits for its subscriber and ends with the test."""
+    started: list[RosProcess] = []
+
+    def play(source: Path | str, **parameters: object) -> RosProcess:
+        settings = {"source": str(source), "wait_for_subscriber": 60.0, "rate": 50.0} | parameters
+        started.append(RosProcess("avtar_ros.source.camera_source", tmp_path / f"source{len(started)}.log", settings))
+        return started[-1]
+
+    yield play
+    for process in started:
+        process.__exit__()
+
+
+def stamp_ns(message: Any) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def test_a_bags_raw_images_are_published_untouched_under_their_own_stamps(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    process = play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), stamp="original")
+    assert process.wait() == 0
+    client.wait_until(lambda: len(images) == FRAMES, "all images")
+    assert [stamp_ns(message) for message in images] == tiny_bags.stamps(FRAMES)
+    for i, message in enumerate(images):
+        assert (message.encoding, message.header.frame_id) == ("rgb8", "camera_optical")
+        np.testing.assert_array_equal(to_rgb(message), tiny_bags.image(i))
+    assert "playing" in process.output
+    assert "/camera/color/image_raw on /camera/image_raw" in process.output
+    assert f"played {FRAMES} frames" in process.output
+
+
+def test_a_ros1_bag_is_played_as_well(client: Client, play: Play, tmp_path: Path) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    assert play(tiny_bags.write_ros1_bag(tmp_path / "tiny.bag", FRAMES)).wait() == 0
+    client.wait_until(lambda: len(images) == FRAMES, "all images")
+
+
+def test_compressed_images_stay_compressed_and_camera_info_comes_with_each(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    images = client.inbox(CompressedImage, "front/image_raw/compressed")
+    infos = client.inbox(CameraInfo, "front/camera_info")
+    play(tiny_bags.write_truth_bag(tmp_path / "tiny.mcap", FRAMES), cameras=["front"], frame_id="lens")
+    client.wait_until(lambda: len(images) == len(infos) == FRAMES, "all images and infos")
+    assert [info.header for info in infos] == [message.header for message in images]
+    assert {message.header.frame_id for message in images} == {"lens"}
+    assert (infos[0].width, infos[0].height) == (tiny_bags.WIDTH, tiny_bags.HEIGHT)
+    np.testing.assert_array_equal(infos[0].k, tiny_bags.K.ravel())
+    assert np.abs(to_rgb(images[2]).astype(int) - tiny_bags.image(2)).mean() < 5
+
+
+def test_compressed_images_are_decoded_if_asked(client: Client, play: Play, tmp_path: Path) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    play(tiny_bags.write_truth_bag(tmp_path / "tiny.mcap", FRAMES), decode=True)
+    client.wait_until(lambda: len(images) == FRAMES, "all images")
+    assert images[0].encoding == "rgb8"
+    assert np.abs(to_rgb(images[2]).astype(int) - tiny_bags.image(2)).mean() < 5
+
+
+def test_the_stamp_log_tells_which_recorded_stamp_became_which(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    log = tmp_path / "stamps.jsonl"
+    before = client.node.get_clock().now().nanoseconds
+    assert play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), stamp_log=str(log)).wait() == 0
+    client.wait_until(lambda: len(images) == FRAMES, "all images")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["original_ns"] for line in lines] == tiny_bags.stamps(FRAMES)
+    assert [line["published_ns"] for line in lines] == [stamp_ns(message) for message in images]
+    assert before < lines[0]["published_ns"] < client.node.get_clock().now().nanoseconds
+    assert not log.with_name(log.name + ".partial").exists()
+
+
+def test_several_cameras_are_played_at_once(client: Client, play: Play, tmp_path: Path) -> None:
+    inboxes = [client.inbox(Image, f"{camera}/image_raw") for camera in ("front", "rear")]
+    log = tmp_path / "stamps.jsonl"
+    process = play(
+        tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES),
+        topics=["/camera/color/image_raw", "/camera/depth/image_raw"],
+        cameras=["front", "rear"],
+        stamp_log=str(log),
+        rate=0.0,
+    )
+    client.wait_until(lambda: all(len(inbox) == FRAMES for inbox in inboxes), "all images of both")
+    assert process.wait() == 0
+    assert [{message.encoding for message in inbox} for inbox in inboxes] == [{"rgb8"}, {"16UC1"}]
+    assert [stamp_ns(message) for message in inboxes[0]] == [stamp_ns(message) for message in inboxes[1]]
+    assert [json.loads(line)["camera"] for line in log.read_text().splitlines()] == ["front", "rear"] * FRAMES
+
+
+def test_the_recorded_time_goes_on_between_frames_and_back_where_the_recording_begins_again(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    clocks = client.inbox(Clock, "/clock")
+    images = client.inbox(Image, "camera/image_raw")
+    play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), clock=True, loop=True, rate=0.0)
+    client.wait_until(lambda: len(images) > 2 * FRAMES, "the recording twice")
+    assert [stamp_ns(message) for message in images][:FRAMES] == tiny_bags.stamps(FRAMES)
+    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in clocks]
+    assert set(tiny_bags.stamps(FRAMES)) <= set(times)
+    assert len(set(times)) > FRAMES  # there are some in between
+    back = [after for before, after in pairwise(times) if after < before]
+    assert back
+    assert set(back) == {tiny_bags.START_NS}
+
+
+def test_images_stamped_now_keep_the_recorded_distances_exactly(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), rate=0.0)
+    client.wait_until(lambda: len(images) == FRAMES, "all images")
+    first = stamp_ns(images[0])
+    assert [stamp_ns(message) - first for message in images] == [
+        stamp - tiny_bags.START_NS for stamp in tiny_bags.stamps(FRAMES)
+    ]
+
+
+def test_frames_come_no_earlier_than_recorded(client: Client, play: Play, tmp_path: Path) -> None:
+    arrived: list[int] = []
+    client.node.create_subscription(Image, "camera/image_raw", lambda _: arrived.append(time.monotonic_ns()), 10)
+    play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), rate=0.0)
+    client.wait_until(lambda: len(arrived) == FRAMES, "all images")
+    slack_ns = 20_000_000  # by which the first may have been late
+    for elapsed, recorded in zip(arrived, tiny_bags.stamps(FRAMES), strict=True):
+        assert elapsed - arrived[0] > recorded - tiny_bags.START_NS - slack_ns
+
+
+def test_it_loops_until_it_is_told_to_stop(client: Client, play: Play, tmp_path: Path) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    log = tmp_path / "stamps.jsonl"
+    process = play(tiny_bags.write_ros2_bag(tmp_path / "bag", 2), loop=True, stamp_log=str(log))
+    client.wait_until(lambda: len(images) > 5, "more images than recorded")
+    assert process.running
+    assert process.stop(signal.SIGTERM) == 0
+    originals = [json.loads(line)["original_ns"] for line in log.read_text().splitlines()]
+    assert originals[:4] == tiny_bags.stamps(2) * 2
+    assert "Traceback" not in process.output
+
+
+def test_pictures_are_played_with_the_focal_length_given(client: Client, play: Play, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(3):
+        cv2.imwrite(str(folder / f"{i}.png"), cv2.cvtColor(tiny_bags.image(i), cv2.COLOR_RGB2BGR))
+    images = client.inbox(Image, "camera/image_raw")
+    infos = client.inbox(CameraInfo, "camera/camera_info")
+    play(folder, focal_px=70.0)
+    client.wait_until(lambda: len(images) == len(infos) == 3, "all images and infos")
+    np.testing.assert_array_equal(to_rgb(images[1]), tiny_bags.image(1))
+    assert infos[0].k[0] == infos[0].k[4] == infos[0].p[0] == 70.0
+    assert (infos[0].width, infos[0].height) == (tiny_bags.WIDTH, tiny_bags.HEIGHT)
+
+
+def test_a_video_is_played(client: Client, play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, (64, 48))
+    for _ in range(4):
+        writer.write(np.full((48, 64, 3), (0, 0, 200), np.uint8))
+    writer.release()
+    images = client.inbox(Image, "camera/image_raw")
+    assert play(path, rate=0.0).wait() == 0
+    client.wait_until(lambda: len(images) == 4, "all images")
+    assert np.abs(to_rgb(images[3])[24, 32].astype(int) - (200, 0, 0)).max() < 10
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parameters", "reason"),
+    [
+        ("absent.mcap", None, {}, "absent.mcap: no such bag, video or folder"),
+        ("empty.mcap", b"", {}, "empty.mcap: the file is empty"),
+        ("notes.txt", b"x", {}, "notes.txt: not a bag"),
+    ],
+)
+def test_without_a_source_it_ends_with_the_reason(
+    play: Play, tmp_path: Path, name: str, content: bytes | None, parameters: dict[str, object], reason: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    process = play(tmp_path / name, **parameters)
+    assert process.wait() == 1
+    assert reason in process.output
+    assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"topics": ["/nope"]}, "no topic /nope. There are:"),
+        ({"wait_for_subscriber": 0.3}, "nobody subscribed to /camera/image_raw within 0.3 s"),
+        ({"stamp_log": "/nowhere/stamps.jsonl"}, "parameter stamp_log: "),
+        ({"cameras": ["front", "rear"]}, "1 and 2 are given"),
+        ({"stamp": "tomorrow"}, "must be one of: now, original"),
+        ({"cameras": ["a b"]}, "'a b/image_raw' cannot be a topic"),
+    ],
+    ids=str,
+)
+def test_with_what_cannot_be_it_ends_with_the_reason(
+    play: Play, tmp_path: Path, parameters: dict[str, object], reason: str
+) -> None:
+    process = play(tiny_bags.write_ros2_bag(tmp_path / "bag"), **parameters)
+    assert process.wait() == 1
+    assert reason in process.output
+    assert "Traceback" not in process.output
+
+
+def test_a_damaged_bag_is_played_as_far_as_it_goes_and_that_is_said(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    process = play(tiny_bags.write_cut_bag(tmp_path / "cut.mcap"))
+    assert process.wait() == 0
+    assert "damaged" in process.output
+    client.wait_until(lambda: images, "some images")
+
+
+def test_each_parameter_is_described() -> None:
+    for field in SourceParameters.__dataclass_fields__.values():
+        assert field.metadata["rules"].description
+
+
+@pytest.mark.parametrize("form", ["mcap", "sqlite3", "ros1.bag"])
+def test_a_real_recording_is_played_as_it_is(
+    client: Client, play: Play, shared_data: Path, form: str
+) -> None:
+    path = shared_data / "rgbd_kitchen" / form
+    compressed = form == "mcap"
+    topic = "camera/image_raw" + "/compressed" * compressed
+    images = client.inbox(CompressedImage if compressed else Image, topic)
+    process = play(path, rate=0.0)
+    client.wait_until(lambda: not process.running, "the end")
+    assert process.wait() == 0
+    client.wait_until(lambda: len(images) == (60 if compressed else 15), "all images")
+    assert to_rgb(images[0]).shape == (480, 640, 3)
