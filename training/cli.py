@@ -16,6 +16,7 @@ from avtar_ros.agreement import PRECISIONS
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
 from training.errors import TrainingError
+from training.overrides import add_set
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="go on from another run's checkpoint (`start_from` in the config)")  # fmt: skip
     fit.add_argument("--dry-run", action="store_true", help="build everything and run one step on random images")
     fit.add_argument("--tensorboard", action="store_true", help="write files for TensorBoard beside the log as well")
+    add_set(fit)
     fit.set_defaults(run=_fit)
 
     evaluate = commands.add_parser(
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", type=Path, metavar="CONFIG", help="measure on this config's data, not on rooms")
     _add_rooms(evaluate, _count)
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+    add_set(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
     export = commands.add_parser(
@@ -99,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     experiments.add_argument("config", type=Path, help="YAML; all variants share its budget")
     experiments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     experiments.add_argument("--out", type=Path, help="folder of all runs (default: runs/NAME OF THE CONFIG)")
+    add_set(experiments)
     experiments.set_defaults(run=_experiments)
 
     affinities = commands.add_parser(
@@ -136,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     preview.add_argument("--count", type=_count, default=12, help="how many, evenly spread (default: %(default)s)")
     preview.add_argument("--validation", action="store_true", help="of the images that are kept from training")
     preview.add_argument("--augmented", action="store_true", help="changed at random as training changes them")
+    add_set(preview)
     preview.set_defaults(run=_preview)
     return parser
 
@@ -175,7 +180,7 @@ def _fit(options: argparse.Namespace) -> None:
     from training.config import load_config
     from training.fit import fit
 
-    config = load_config(options.config, options.start_from)
+    config = load_config(options.config, options.start_from, options.set)
     if options.dry_run:
         from training.dry_run import dry_run
 
@@ -223,7 +228,7 @@ def _unseen(options: argparse.Namespace, card: ModelCard) -> Iterator[tuple[str,
         yield rooms, held_out_rooms(options.rooms, options.seed, card)
         return
     met: Counter[str] = Counter()
-    for data in load_config(options.data).data.single:
+    for data in load_config(options.data, settings=options.set).data.single:
         met[data.description] += 1
         number = met[data.description]
         yield data.description + (f" ({number})" if number > 1 else ""), held_out_images(data, card)
@@ -264,7 +269,7 @@ def _experiments(options: argparse.Namespace) -> None:
     from training.config import load_config
     from training.experiments import run_experiments, table
 
-    config = load_config(options.config)
+    config = load_config(options.config, settings=options.set)
     folder = options.out or Path("runs") / config.name
     text = table(run_experiments(config, options.seeds, folder), config.tasks)
     write_atomically(folder / "table.md", text + "\n")
@@ -301,7 +306,8 @@ def _preview(options: argparse.Namespace) -> None:
     from training.previews import write_data_previews
 
     split: Split = "validation" if options.validation else "train"
-    write_data_previews(load_config(options.config), options.out, options.count, split, options.augmented)
+    config = load_config(options.config, settings=options.set)
+    write_data_previews(config, options.out, options.count, split, options.augmented)
     print(f"pictures are in {options.out}")
 
 

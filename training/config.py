@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from avtar_ros.tasks import SEGMENTATION, TASKS
 from training.data.config import AugmentConfig, DataConfig, PicturesConfig, RoomsConfig, key_path
 from training.errors import TrainingError
+from training.overrides import OPTION, override
 from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
 
 CHANNELS_A_HEAD = 32
@@ -194,8 +195,8 @@ class RunConfig(Section):
         return self
 
 
-def load_config(path: Path, start_from: Path | None = None) -> RunConfig:
-    """The run described in a YAML file, begun from the checkpoint `start_from` if given.
+def load_config(path: Path, start_from: Path | None = None, settings: Sequence[str] = ()) -> RunConfig:
+    """The run that a YAML file describes, with `settings`, each KEY=VALUE; begun from a checkpoint where one is given.
 
     Raises TrainingError with the path of every key at fault.
     """
@@ -207,6 +208,7 @@ def load_config(path: Path, start_from: Path | None = None) -> RunConfig:
         raise TrainingError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise TrainingError(f"{path}: not a mapping of keys. Start from a config in training/configs/.")
+    override(raw, settings)
     if start_from is not None:
         raw["start_from"] = str(start_from)
     try:
@@ -240,6 +242,8 @@ def _describe(details: ErrorDetails) -> str:
     where, what = key_path(details["loc"]), details["msg"].removeprefix("Value error, ")
     context = details.get("ctx", {})
     match details["type"]:
+        case "missing":
+            what = f"{what}: write it in the file, or give {OPTION} {where}=VALUE"
         case "extra_forbidden":
             what = "there is no such key"
         case "union_tag_invalid":

@@ -7,14 +7,22 @@ from typing import Any
 
 import pytest
 
-from tests.training import tiny
+from tests.training import shipped, tiny
 from training.config import RunConfig, load_config
 from training.errors import TrainingError
 
 
 def test_shipped_configs_are_valid(repository: Path) -> None:
     paths = sorted((repository / "training" / "configs").glob("*.yaml"))
-    assert [load_config(path).name for path in paths] == [path.stem for path in paths]
+    assert [shipped.load_shipped(path.stem).name for path in paths] == [path.stem for path in paths]
+
+
+@pytest.mark.parametrize("name", shipped.ASKED_FOR)
+def test_a_shipped_config_asks_for_the_users_data_by_the_keys_to_set(name: str) -> None:
+    with pytest.raises(TrainingError) as raised:
+        load_config(shipped.CONFIGS / f"{name}.yaml")
+    for key in shipped.ASKED_FOR[name]:
+        assert f"{key}: Field required: write it in the file, or give --set {key}=VALUE" in str(raised.value)
 
 
 def test_a_config_comes_back_from_its_json(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import torch
 import yaml
 
 from tests.training import tiny
+from tests.training.shipped import CONFIGS, asked_for, load_shipped
 from training.cli import main
 from training.config import RunConfig, load_config
 from training.dry_run import _peak_gb, dry_run
 from training.errors import TrainingError
+from training.overrides import override
 
-CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 FROM_THE_DEMO = ("kitchen", "zero-shot")
 BACKBONES = {"pvt_v2": tiny.PVT, "swin": tiny.SWIN, "swinv2": tiny.SWIN_V2}
 SIZE = {"width": tiny.WIDTH, "height": tiny.HEIGHT}
@@ -36,10 +37,10 @@ def test_a_dry_run_needs_no_data_and_leaves_nothing(tmp_path: Path, capsys: pyte
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["nyud"])
-def test_the_papers_network_is_built_and_runs_a_step(repository: Path, name: str, tmp_path: Path,
+def test_the_papers_network_is_built_and_runs_a_step(name: str, tmp_path: Path,
                                                      capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     """At a size and batch that a small machine can do."""
-    config = load_config(repository / "training" / "configs" / f"{name}.yaml")
+    config = load_shipped(name)
     data = config.data.model_copy(update={"width": 128, "height": 96})
     phases = tuple(phase.model_copy(update={"batch_size": 2, "accumulate": 1}) for phase in config.phases)
     dry_run(config.model_copy(update={"data": data, "phases": phases}))
@@ -53,6 +54,7 @@ def test_every_shipped_config_takes_a_step(
     """At a size, and with a backbone, that take a second; those that go on from the demo model have its own."""
     monkeypatch.chdir(repository)
     raw = yaml.safe_load(path.read_text())
+    override(raw, asked_for(path.stem))
     if path.stem in FROM_THE_DEMO:
         raw["start_from"] = "models/avtar-demo.safetensors"
         assert f"{path.stem}.yaml --from {raw['start_from']}" in path.read_text()

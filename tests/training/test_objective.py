@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training import tiny
+from tests.training import shipped, tiny
 from training.checkpoint import load_checkpoint
-from training.config import load_config
 from training.fit import PhaseRun, fit
 from training.losses import absolute_error, balanced_binary_cross_entropy
 from training.objective import Objective
@@ -40,9 +39,8 @@ def test_edges_are_learnt_by_what_the_config_says() -> None:
     assert torch.equal(usual["depth"], strengths["depth"])
 
 
-def test_a_run_says_how_its_edges_are_learnt(tmp_path: Path, repository: Path) -> None:
-    configs = repository / "training" / "configs"
-    l1 = [path.stem for path in sorted(configs.glob("*.yaml")) if load_config(path).edges_loss == "l1"]
+def test_a_run_says_how_its_edges_are_learnt(tmp_path: Path) -> None:
+    l1 = [path.stem for path in shipped.paths() if shipped.load_shipped(path.stem).edges_loss == "l1"]
     assert l1 == ["taskonomy"]
     config = tiny.run_config(edges_loss="l1")
     run = PhaseRun(config, config.phases[1], tmp_path, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,9 +9,9 @@ import torch
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.model_card import read_onnx_card
 from avtar_ros.resources import DEMO_MODEL, find_resource
+from tests.training.shipped import load_shipped
 from training.build import build_model, new_card
 from training.checkpoint import Checkpoint, load_checkpoint
-from training.config import load_config
 from training.data.synthetic_rooms import render_rooms
 from training.models.inference import InferenceModel
 
@@ -39,8 +37,8 @@ def test_it_is_the_model_that_runs_on_the_robot(shipped: Checkpoint) -> None:
     assert np.mean(np.abs(found["edges"] - expected["edges"])) < 1e-3
 
 
-def test_a_robots_recording_can_be_learnt_from_it(shipped: Checkpoint, repository: Path) -> None:
-    config = load_config(repository / "training" / "configs" / "kitchen.yaml")
+def test_a_robots_recording_can_be_learnt_from_it(shipped: Checkpoint) -> None:
+    config = load_shipped("kitchen")
     model = build_model(config, "adapters", new_card(config, shipped), shipped)
     assert all(torch.equal(tensor, shipped.tensors[f"model.{name}"]) for name, tensor in model.state_dict().items())
     assert not any(p.requires_grad for p in model.backbone.parameters())

@@ -13,6 +13,7 @@ import torch
 from avtar_ros.bags.bag import BagError
 from tests.training import tiny
 from tests.training.data.recordings import write_bag
+from tests.training.shipped import load_shipped
 from training.build import build_model, new_card, parameter_table
 from training.checkpoint import load_checkpoint
 from training.cli import main
@@ -131,8 +132,8 @@ KITCHEN = Path(os.environ.get("AVTAR_DATA", Path(__file__).parents[3] / "shared"
 
 
 @pytest.mark.skipif(not KITCHEN.exists(), reason=f"{KITCHEN} is not there; AVTAR_DATA names another folder")
-def test_the_shipped_config_reads_a_real_recording(repository: Path) -> None:
-    _, recording = load_config(repository / "training" / "configs" / "kitchen.yaml").data.single
+def test_the_shipped_config_reads_a_real_recording() -> None:
+    _, recording = load_shipped("kitchen").data.single
     from training.data.datasets import open_dataset
 
     recording = recording.model_copy(update={"bag": KITCHEN, "every": 20, "validation_frames": 3})
