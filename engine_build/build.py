@@ -103,7 +103,9 @@ def compile_engine(request: BuildRequest, model: OnnxModel, machine: Machine, pa
     options = options_of(request, model)
     graph = keep_in_float32(model.graph, options.keep_fp32) if options.keep_fp32 else model.graph
     timings = cache_path(str(trt.__version__), machine.gpu)
-    compiled = compile_model(trt, dataclasses.replace(model, graph=graph), options, workspace_mb, timings)
+    compiled = compile_model(
+        trt, dataclasses.replace(model, graph=graph), options, workspace_mb, timings, machine.cuda
+    )
     sidecar = Sidecar(
         card=model.card,
         onnx_sha256=model.sha256,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 
 from avtar_ros.engines.engine import INPUT
 from avtar_ros.engines.sidecar import BuildOptions, TensorInfo, interface
-from avtar_ros.engines.tensorrt import Messages
+from avtar_ros.engines.tensorrt import Messages, started
 from engine_build.errors import BuildError
 from engine_build.onnx_model import OnnxModel
 from engine_build.progress import BuildProgress, monitor
@@ -22,6 +23,13 @@ from engine_build.timing_cache import load_timings, save_timings
 
 MEBIBYTE = 1 << 20
 NO_MEMORY = ("Could not find any implementation", "out of memory", "OutOfMemory")
+TOO_LITTLE_MEMORY = ("Tactic Device request", "Device memory is insufficient")
+"""In warnings about kernels that were not tried because there was too little memory for them."""
+FREE_MEMORY = (
+    "Close other programs, then free what the kernel caches: sudo sh -c 'sync; echo 3 > /proc/sys/vm/drop_caches' "
+    "(on a Jetson the GPU cannot take that memory)."
+)
+MOST_WARNINGS = 3
 MEANINGS = {
     "UNSUPPORTED_NODE": "TensorRT does not have this operator, or not with these inputs and attributes",
     "UNSUPPORTED_GRAPH": "TensorRT cannot take a graph of this form",
@@ -45,14 +53,18 @@ class Compiled:
     tensors: dict[str, TensorInfo]
 
 
-def compile_model(trt: Any, model: OnnxModel, options: BuildOptions, workspace_mb: int, timings: Path) -> Compiled:
+def compile_model(
+    trt: Any, model: OnnxModel, options: BuildOptions, workspace_mb: int, timings: Path, driver_cuda: str | None
+) -> Compiled:
     """The plan of `model`; a progress bar shows how far it is, and Ctrl-C ends it. Raises BuildError.
 
     All of TensorRT runs in a thread of its own. Python tells only its main thread of Ctrl-C, wherever that is, and in
     one of TensorRT's calls back the exception would be swallowed; so the builder is asked to stop, and waited for.
     """
     with closing(BuildProgress()) as progress, ThreadPoolExecutor(1, "builder") as thread:
-        compiled = thread.submit(lambda: _Compiler(trt, model, progress).compile(options, workspace_mb, timings))
+        compiled = thread.submit(
+            lambda: _Compiler(trt, model, progress, driver_cuda).compile(options, workspace_mb, timings)
+        )
         try:
             return compiled.result()
         except KeyboardInterrupt:
@@ -63,12 +75,12 @@ def compile_model(trt: Any, model: OnnxModel, options: BuildOptions, workspace_m
 class _Compiler:
     """One model on its way to a plan. TensorRT's objects depend on one another and are kept together here."""
 
-    def __init__(self, trt: Any, model: OnnxModel, progress: BuildProgress) -> None:
+    def __init__(self, trt: Any, model: OnnxModel, progress: BuildProgress, driver_cuda: str | None) -> None:
         self._trt = trt
         self._model = model
         self._messages = Messages(trt)
         self._monitor = monitor(trt, progress)
-        self._builder = trt.Builder(self._messages.logger)
+        self._builder = started(trt.Builder, self._messages, driver_cuda)
         self._network = self._parse()
 
     def _parse(self) -> Any:
@@ -91,12 +103,19 @@ class _Compiler:
         config = self._configure(options, workspace_mb)
         load_timings(config, timings)
         self._messages.errors.clear()
+        self._messages.warnings.clear()
         plan = self._builder.build_serialized_network(self._network, config)
+        short = too_little_memory(self._messages.warnings)
         if plan is None:
-            reason = self._messages.reason()
+            reason = " ".join([self._messages.reason(), *short])
             raise BuildError(
                 f"{self._model.path}: TensorRT could not build it: {reason} {advice(reason, workspace_mb)}"
             )
+        if short:
+            log.warning(
+                "%s: built, but kernels were left out for lack of memory, so it may be slower than it could be: %s %s",
+                self._model.path, " ".join(short), FREE_MEMORY,
+            )  # fmt: skip
         try:
             save_timings(config, timings)
         except OSError as error:
@@ -118,12 +137,19 @@ class _Compiler:
         return config
 
 
+def too_little_memory(warnings: Sequence[str]) -> list[str]:
+    """The last few of TensorRT's warnings that memory is short, each once."""
+    said = dict.fromkeys(text for text in warnings if any(sign in text for sign in TOO_LITTLE_MEMORY))
+    return list(said)[-MOST_WARNINGS:]
+
+
 def advice(reason: str, workspace_mb: int) -> str:
     """What to do about a build that failed for `reason`, which is TensorRT's."""
-    if any(sign in reason for sign in NO_MEMORY):
+    if any(sign in reason for sign in (*NO_MEMORY, *TOO_LITTLE_MEMORY)):
         return (
-            f"Most often memory has run out, which CPU and GPU share on a Jetson; {workspace_mb} MB were allowed. "
-            "Close other programs, add swap, or try --workspace with another number and --level 2."
+            f"Most often memory has run out, which CPU and GPU share on a Jetson; {workspace_mb} MB of workspace were "
+            f"allowed. {FREE_MEMORY} Or add swap, or try a smaller --workspace (such as {max(1, workspace_mb // 2)}) "
+            "and --level 2."
         )
     return "If it names a node, the graph has something that this TensorRT cannot do; update TensorRT."
 

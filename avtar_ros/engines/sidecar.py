@@ -83,6 +83,16 @@ def interface(card: ModelCard) -> dict[str, TensorInfo]:
     return {INPUT: image} | maps
 
 
+def is_interface(tensors: Mapping[str, TensorInfo], card: ModelCard, largest_batch: int) -> bool:
+    """Whether an engine with these inputs and outputs is one of a model with this card.
+
+    TensorRT folds a batch that cannot vary: an engine for single images says 1 where others say -1.
+    """
+    promised = interface(card)
+    single = {name: TensorInfo(tensor.dtype, (1, *tensor.shape[1:])) for name, tensor in promised.items()}
+    return tensors == promised or (largest_batch == 1 and tensors == single)
+
+
 @dataclass(frozen=True)
 class Sidecar:
     """All that is kept beside an engine. `gpu` is None where there was none: such an engine was only compiled.

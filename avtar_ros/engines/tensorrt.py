@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.engines.cuda import Buffer, Cuda, CudaError, PyCuda
 from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
-from avtar_ros.engines.sidecar import Sidecar, TensorInfo, faults, interface, read_plan, read_sidecar
+from avtar_ros.engines.sidecar import Sidecar, TensorInfo, faults, interface, is_interface, read_plan, read_sidecar
 from avtar_ros.tasks import Maps
 
 OLDEST = (10, 3)
@@ -59,11 +61,36 @@ def load_tensorrt() -> Any:
     return tensorrt
 
 
+def started(make: Callable[[Any], Any], messages: Messages, driver_cuda: str | None) -> Any:
+    """TensorRT's Builder or Runtime; raises EngineError with the reason where the library cannot start.
+
+    NVIDIA's bindings raise TypeError then, of a factory that returned nothing; why is in the log alone.
+    """
+    try:
+        return make(messages.logger)
+    except TypeError as error:
+        wanted = wheels_cuda()
+        raise EngineError(
+            f"TensorRT cannot start: {messages.reason()}. It is {f'for CUDA {wanted}' if wanted else 'of the system'}; "
+            f"the driver here has {f'CUDA {driver_cuda}' if driver_cuda else 'no CUDA that could be found'}. Update "
+            "the driver or install the TensorRT for its CUDA (pip install tensorrt-cu12, or tensorrt-cu13); if they "
+            "fit, the GPU's memory may be full: close what uses it."
+        ) from error
+
+
+def wheels_cuda() -> str:
+    """The CUDA that the installed wheel of TensorRT is for, such as "13"; empty where it is JetPack's or Debian's."""
+    names = (str(found.metadata["Name"]) for found in distributions())
+    versions = {match[1] for name in names if (match := re.fullmatch(r"tensorrt[-_]cu(\d+)([-_]bindings)?", name))}
+    return " or ".join(sorted(versions))
+
+
 class Messages:
-    """What TensorRT has to say: all of it goes to the log, and its errors are kept, for they hold the reason."""
+    """What TensorRT has to say: all of it goes to the log; errors and warnings are kept, for they hold the reason."""
 
     def __init__(self, trt: Any) -> None:
         self.errors: list[str] = []
+        self.warnings: list[str] = []
         severity = trt.ILogger.Severity
         levels = {
             severity.INTERNAL_ERROR: logging.ERROR,
@@ -72,12 +99,12 @@ class Messages:
             severity.INFO: logging.INFO,
             severity.VERBOSE: logging.DEBUG,
         }
-        errors = self.errors
+        kept = {logging.ERROR: self.errors, logging.WARNING: self.warnings}
 
         class Logger(trt.ILogger):  # type: ignore[misc]
             def log(self, severity: Any, message: str) -> None:
-                if levels[severity] == logging.ERROR:
-                    errors.append(message.strip())
+                if levels[severity] in kept:
+                    kept[levels[severity]].append(message.strip())
                 log.log(levels[severity], "TensorRT: %s", message.strip())
 
         self.logger = Logger()
@@ -151,7 +178,7 @@ class TensorRTEngine(Engine):
 
     def _load(self, plan: bytes) -> None:
         messages = self._messages = Messages(self._trt)
-        self._runtime = self._trt.Runtime(messages.logger)
+        self._runtime = started(self._trt.Runtime, messages, self._gpu().version)
         self._engine = self._runtime.deserialize_cuda_engine(plan) if self._runtime else None
         self._context = self._engine.create_execution_context() if self._engine else None
         if self._context is None:
@@ -159,7 +186,8 @@ class TensorRTEngine(Engine):
                 f"{self._path}: TensorRT cannot load it: {messages.reason()}. "
                 "Free some memory, or build it again on this machine: avtar-engine build MODEL.onnx"
             )
-        if (found := tensors_of(self._trt, self._engine)) != interface(self.card):
+        found = tensors_of(self._trt, self._engine)
+        if not is_interface(found, self.card, self.largest_batch):
             raise EngineError(
                 f"{self._path}: the engine has {found}, but its card promises {interface(self.card)}. Build it again."
             )
@@ -202,17 +230,24 @@ class TensorRTEngine(Engine):
             # One execution context computes one batch at a time.
             for other in self._slots:
                 slot.stream.wait_for_event(other.computed)
-            if self._bound != (slot, len(images)):
-                self._context.set_input_shape(INPUT, images.shape)
-                for name, buffer in slot.buffers.items():
-                    self._context.set_tensor_address(name, buffer.address)
-                self._bound = slot, len(images)
             self._messages.errors.clear()
             begun = time.perf_counter()
-            if not self._context.execute_async_v3(slot.stream.handle):
+            if not (self._bind(slot, len(images)) and self._context.execute_async_v3(slot.stream.handle)):
                 raise EngineError(f"{self.description}: inference failed: {self._messages.reason()}.")
             slot.enqueue = 1e3 * (time.perf_counter() - begun)
             slot.fetch()
+
+    def _bind(self, slot: _Slot, batch: int) -> bool:
+        """Point the context to the buffers of `slot`; whether TensorRT takes them."""
+        if self._bound == (slot, batch):
+            return True
+        self._bound = None
+        if not self._context.set_input_shape(INPUT, slot.view(INPUT).shape):
+            return False
+        if not all(self._context.set_tensor_address(name, buffer.address) for name, buffer in slot.buffers.items()):
+            return False
+        self._bound = slot, batch
+        return True
 
     def _gpu(self) -> Cuda:
         if self._cuda is None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from avtar_ros.engines.engine import INPUT
-from avtar_ros.engines.sidecar import Gpu, interface
+from avtar_ros.engines.sidecar import BuildOptions, Gpu, TensorInfo, interface
 from avtar_ros.model_card import card_from_metadata
 from engine_build.compiler import Compiled
 from tests.avtar_ros.engines.recording import ORIN, RecordingCuda, RecordingTensorRT
@@ -33,15 +33,24 @@ class StandIn(RecordingTensorRT):
         self.scale: dict[str, float] = {}
         self.built = 0
 
-    def compile(self, _trt: Any, model: Any, *_: Any) -> Compiled:
-        """In the place of `compile_model`."""
+    def compile(self, _trt: Any, model: Any, options: BuildOptions, *_: Any) -> Compiled:
+        """In the place of `compile_model`. As TensorRT does, the plan holds a literal 1 where the batch cannot vary."""
         self.built += 1
-        return Compiled(model.graph.SerializeToString(), interface(model.card))
+        graph = onnx.ModelProto()
+        graph.CopyFrom(model.graph)
+        if options.batch == 1:
+            for value in (*graph.graph.input, *graph.graph.output):
+                value.type.tensor_type.shape.dim[0].dim_value = 1
+        return Compiled(graph.SerializeToString(), interface(model.card))
 
     def load(self, plan: bytes) -> None:
         graph = onnx.load_from_string(plan)
         card = card_from_metadata({entry.key: entry.value for entry in graph.metadata_props}, "plan")
-        self.tensors = interface(card)
+        batch = graph.graph.input[0].type.tensor_type.shape.dim[0]
+        first = batch.dim_value if batch.HasField("dim_value") else -1
+        self.tensors = {
+            name: TensorInfo(tensor.dtype, (first, *tensor.shape[1:])) for name, tensor in interface(card).items()
+        }
         self._evaluator = ReferenceEvaluator(graph)
 
     def maps(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

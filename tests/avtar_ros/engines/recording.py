@@ -151,14 +151,19 @@ class _Context(_Freed):
         self._addresses: dict[str, int] = {}
         self._shape: tuple[int, ...] = ()
 
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         assert name == INPUT
+        if any(built not in (-1, given) for built, given in zip(self._trt.tensors[name].shape, shape, strict=True)):
+            self._trt.logger.log(self._trt.ILogger.Severity.ERROR, "the shape is not one of the engine's")
+            return False
         self._shape = tuple(shape)
         self._trt.shapes.append(self._shape)
+        return True
 
-    def set_tensor_address(self, name: str, address: int) -> None:
+    def set_tensor_address(self, name: str, address: int) -> bool:
         self._addresses[name] = address
         self._trt.cuda.calls.append(f"address {name}")
+        return name in self._trt.tensors
 
     def execute_async_v3(self, handle: int) -> bool:
         if self._trt.failing:
@@ -217,11 +222,24 @@ class RecordingTensorRT:
         self.cuda, self.tensors = cuda, tensors
         self.shapes: list[tuple[int, ...]] = []
         self.contexts = 0
-        self.failing = self.refusing = False
+        self.failing = self.refusing = self.starting_fails = False
 
     def Runtime(self, logger: Any) -> _Runtime:  # noqa: N802 - TensorRT's name
         self.logger = logger
+        self._must_start()
         return _Runtime(self)
+
+    def Builder(self, logger: Any) -> None:  # noqa: N802
+        """Does not start; what is built in tests is built by NVIDIA's own, or by `standing_in`."""
+        self.logger = logger
+        self.starting_fails = True
+        self._must_start()
+
+    def _must_start(self) -> None:
+        """As NVIDIA's bindings where the library cannot start: the reason is in the log, the exception has none."""
+        if self.starting_fails:
+            self.logger.log(self.ILogger.Severity.ERROR, "CUDA initialization failure with error: 35")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
 
     def load(self, plan: bytes) -> None:
         """What is in a plan makes no difference here."""

@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 from avtar_ros.engines.cuda import PyCuda
 from avtar_ros.engines.engine import EngineError, EngineOptions
 from avtar_ros.engines.opening import open_engine
-from avtar_ros.engines.sidecar import Gpu, TensorInfo, interface, read_sidecar, sidecar_path, write_sidecar
-from avtar_ros.engines.tensorrt import SLOTS, TensorRTEngine, load_tensorrt
+from avtar_ros.engines.sidecar import (
+    BuildOptions,
+    Gpu,
+    TensorInfo,
+    interface,
+    read_sidecar,
+    sidecar_path,
+    write_sidecar,
+)
+from avtar_ros.engines.tensorrt import SLOTS, TensorRTEngine, load_tensorrt, wheels_cuda
 from tests.avtar_ros.engines.engine_files import BATCH, CARD, sidecar, write_engine
 from tests.avtar_ros.engines.recording import ORIN, RecordingCuda, RecordingTensorRT, expected_map
 
@@ -34,7 +42,7 @@ class Opened:
         self.cuda = RecordingCuda(changes.get("gpu", ORIN), changes.get("integrated", True))
         tensors = changes.get("tensors", interface(CARD))
         self.trt = RecordingTensorRT(self.cuda, tensors, changes.get("version", "10.3.0.30"))
-        for name in ("failing", "refusing"):
+        for name in ("failing", "refusing", "starting_fails"):
             setattr(self.trt, name, changes.get(name, False))
         self.engine = TensorRTEngine(path, options or EngineOptions(), trt=self.trt, cuda=self.cuda)
 
@@ -229,6 +237,54 @@ def test_who_verifies_may_load_an_engine_that_is_not_verified(engine_file: Path)
 def test_a_plan_that_tensorrt_refuses_gives_its_reason_and_holds_nothing(engine_file: Path) -> None:
     with pytest.raises(EngineError, match=r"the plan is from another world.*avtar-engine build"):
         Opened(engine_file, refusing=True)
+
+
+def of_single_images() -> dict[str, TensorInfo]:
+    """What TensorRT reports of an engine whose least, best and largest batch are all 1."""
+    return {name: TensorInfo(info.dtype, (1, *info.shape[1:])) for name, info in interface(CARD).items()}
+
+
+@pytest.mark.parametrize("tensors", [of_single_images(), interface(CARD)], ids=["1", "-1"])
+def test_an_engine_for_single_images_may_say_1_for_its_batch(
+    engine_file: Path, tensors: dict[str, TensorInfo]
+) -> None:
+    write_sidecar(engine_file, sidecar(options=BuildOptions("fp16", 1)))
+    with Opened(engine_file, tensors=tensors).engine as engine:
+        given = images(3)
+        check(engine.infer(given), given)
+
+
+def test_an_engine_whose_batch_cannot_vary_as_its_sidecar_says_is_refused(engine_file: Path) -> None:
+    with pytest.raises(EngineError, match="card promises"):
+        Opened(engine_file, tensors=of_single_images())
+
+
+def test_a_shape_that_tensorrt_refuses_is_an_error_with_its_reason(engine_file: Path) -> None:
+    opened = Opened(engine_file)
+    opened.trt.tensors = {name: TensorInfo(info.dtype, (1, *info.shape[1:])) for name, info in interface(CARD).items()}
+    with pytest.raises(EngineError, match=r"inference failed: the shape is not one of the engine's"):
+        opened.engine.infer(images(BATCH))
+    check(opened.engine.infer(given := images(1)), given)
+
+
+def test_a_tensorrt_that_cannot_start_gives_the_reason_and_both_versions_of_cuda(
+    engine_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avtar_ros.engines.tensorrt.wheels_cuda", lambda: "13")
+    said = r"cannot start: CUDA initialization failure with error: 35\. It is for CUDA 13; .* has CUDA 12\.6"
+    with pytest.raises(EngineError, match=said):
+        Opened(engine_file, starting_fails=True)
+
+
+def test_the_cuda_of_a_wheel_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(*names: str) -> None:
+        found = [types.SimpleNamespace(metadata={"Name": name}) for name in names]
+        monkeypatch.setattr("avtar_ros.engines.tensorrt.distributions", lambda: found)
+
+    install("numpy", "tensorrt", "tensorrt_cu12_bindings", "tensorrt-cu12")
+    assert wheels_cuda() == "12"
+    install("numpy", "tensorrt")
+    assert wheels_cuda() == ""
 
 
 @pytest.mark.parametrize(
