@@ -84,9 +84,10 @@ def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpo
     if before is not None and not adapted_before:
         before.load_into(model)
     if trains == "adapters":
-        decoder, heads = model.decoder, model.heads
+        whole = model
         model = MultitaskModel(Backbone(hf_model, config.model.replace), config.model, card)
-        model.decoder, model.heads = decoder, heads
+        for part in ("decoder", "detail_stem", "detail_fusion", "heads"):
+            setattr(model, part, getattr(whole, part))
         if before is not None and adapted_before:
             before.load_into(model)
         model.backbone.freeze()

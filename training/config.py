@@ -45,6 +45,9 @@ class ModelConfig(Section):
     decoder: Literal["light", "swin"] = "light"
     """Convolutions for small devices, or the authors' Swin blocks."""
     decoder_channels: Positive = 64
+    detail: tuple[Positive, ...] = ()
+    """Channels of a convolutional path from the image at a half, a quarter and so on of its size, which the heads then
+    read; without it they read the decoder's grid and every place of it makes a square of pixels."""
     taa: bool = True
     tsn: bool = True
 

@@ -12,7 +12,8 @@ from avtar_ros.model_card import ModelCard
 from training.config import ModelConfig
 from training.models.adapter import AdapterCondition, VisionAdapterLayer
 from training.models.backbone import Backbone
-from training.models.decoder import LightDecoder
+from training.models.decoder import LightDecoder, ShuffledHead
+from training.models.detail import DetailFusion, DetailStem, SmoothHead
 from training.models.stages import ReplacedLayer, Stage, Tokens
 from training.models.swin_decoder import SwinDecoder
 from training.models.task_embedding import TaskEmbedding
@@ -51,14 +52,13 @@ class MultitaskModel(nn.Module):
             else SwinDecoder(read, config.decoder_channels, config.window)
         )
         stride = stages[0].stride // stages[0].upscale
+        self.detail_stem = DetailStem(config.detail) if config.detail else None
+        self.detail_fusion = DetailFusion(config.decoder_channels, config.detail) if config.detail else None
+        outputs = {name: TASK_HEADS[name].channels(card) for name in card.tasks}
         self.heads = nn.ModuleDict(
-            {
-                name: nn.Sequential(
-                    nn.Conv2d(config.decoder_channels, TASK_HEADS[name].channels(card) * stride**2, 1),
-                    nn.PixelShuffle(stride),
-                )
-                for name in card.tasks
-            }
+            {name: SmoothHead(config.detail[0], channels) for name, channels in outputs.items()}
+            if config.detail
+            else {name: ShuffledHead(config.decoder_channels, channels, stride) for name, channels in outputs.items()}
         )
         self._taa, self._tsn = config.taa, config.tsn
         if not config.taa:
@@ -90,7 +90,8 @@ class MultitaskModel(nn.Module):
         tasks = len(self.card.tasks)
         features: list[Tensor] = []
         weights = next(self.backbone.parameters()).dtype
-        tokens = Tokens(((image.float() - self.mean) / self.spread).to(weights))
+        normalised = ((image.float() - self.mean) / self.spread).to(weights)
+        tokens = Tokens(normalised)
         sets = 1  # of tokens: one for all tasks until the first adapter layer, then one a task
         for stage, adapters, stage_conditions in zip(
             self.backbone.stages, self._stage_adapters(), conditions, strict=True
@@ -104,8 +105,11 @@ class MultitaskModel(nn.Module):
             tokens = stage.leave(tokens)
             features.append(stage.feature(tokens.grid))
         decoded = self.decoder(features)
+        if self.detail_stem is not None and self.detail_fusion is not None:
+            decoded = self.detail_fusion(decoded, self.detail_stem(normalised.permute(0, 3, 1, 2)))
         per_task = decoded.unflatten(0, (sets, -1)).expand(tasks, -1, -1, -1, -1).unbind()
-        return {name: self.heads[name](own) for name, own in zip(self.card.tasks, per_task, strict=True)}
+        size = image.shape[1:3]
+        return {name: self.heads[name](own, *size) for name, own in zip(self.card.tasks, per_task, strict=True)}
 
     def _stage_adapters(self) -> Iterable[Sequence[VisionAdapterLayer]]:
         return cast("Iterable[Sequence[VisionAdapterLayer]]", self.adapters)

@@ -48,12 +48,15 @@ class TaskAdaptedAttention(nn.Module):
         """Tokens (T, B, H, W, C), or (1, B, H, W, C) where they are the same for all tasks, to (T, B, H, W, C)."""
         height, width = grid.shape[2:4]
         shift = self._shift_on(height, width)
-        tokens = windows.partition(grid.flatten(0, 1), self.window, shift).unflatten(0, (len(grid), -1))
-        query, key, value = (self._split_heads(part) for part in self.qkv(tokens).chunk(3, dim=-1))
+        # Windows are cut after the first and merged before the second linear layer, neither of which then computes
+        # anything of the grid's padding.
+        qkv = self.qkv(grid)
+        tokens = windows.partition(qkv.flatten(0, 1), self.window, shift).unflatten(0, (len(qkv), -1))
+        query, key, value = (self._split_heads(part) for part in tokens.chunk(3, dim=-1))
         weights = ((query * self.scale) @ key.transpose(-1, -2) + condition).softmax(-1)
-        projected = self.projection((weights @ value).transpose(-2, -3).flatten(-2))
-        merged = windows.merge(projected.flatten(0, 1), height, width, self.window, shift)
-        per_task: Tensor = merged.unflatten(0, (len(projected), -1))
+        attended = (weights @ value).transpose(-2, -3).flatten(-2)
+        merged = windows.merge(attended.flatten(0, 1), height, width, self.window, shift)
+        per_task: Tensor = self.projection(merged.unflatten(0, (len(attended), -1)))
         return per_task
 
     def _shift_on(self, height: int, width: int) -> int:

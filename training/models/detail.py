@@ -1,0 +1,76 @@
+"""Fine detail: a small convolutional path from the image, for what lies between a transformer's tokens.
+
+Half, then a quarter of the image's size and so on, computed once for all tasks, joins what the decoder made of
+tokens, level by level (after the spatial prior of Chen et al., ViT-Adapter, ICLR 2023, and the fusion of Ranftl et
+al., Vision Transformers for Dense Prediction, ICCV 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.models.decoder import add_shared, upsampled
+
+COLOURS = 3
+
+
+class DetailStem(nn.Module):
+    """Two 3×3 convolutions a level, the first of which halves the grid."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        """`channels` of each level, finest first."""
+        super().__init__()
+        self.levels = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(after, after, 3, padding=1),
+                nn.ReLU(),
+            )
+            for before, after in pairwise((COLOURS, *channels))
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """A normalised image (B, 3, H, W) to grids (B, C_i, H / 2^(i+1), W / 2^(i+1)), rounded up, finest first."""
+        levels = []
+        for level in self.levels:
+            image = level(image)
+            levels.append(image)
+        return levels
+
+
+class DetailFusion(nn.Module):
+    """From the decoder's grid to the finest of the stem's: upsample, add, 3×3 convolution, at every level."""
+
+    def __init__(self, decoder_channels: int, channels: Sequence[int]) -> None:
+        """`channels` of the stem's levels, finest first, which are those of the fused levels too."""
+        super().__init__()
+        self.narrowed = nn.ModuleList(
+            nn.Conv2d(coarser, own, 1) for own, coarser in pairwise((*channels, decoder_channels))
+        )
+        self.convolutions = nn.ModuleList(nn.Conv2d(own, own, 3, padding=1) for own in channels)
+
+    def forward(self, decoded: Tensor, details: Sequence[Tensor]) -> Tensor:
+        """Features (T·B, C, h, w) and the stem's (B, ...) to (T·B, channels[0], H / 2, W / 2), rounded up."""
+        for level in reversed(range(len(details))):
+            coarse = upsampled(self.narrowed[level](decoded), details[level])
+            decoded = F.relu(self.convolutions[level](add_shared(coarse, details[level])))
+        return decoded
+
+
+class SmoothHead(nn.Module):
+    """A task's raw output at the image's size, from half of it: a convolution, then bilinear, so that no pattern of the
+    grid remains."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, outputs, 3, padding=1)
+
+    def forward(self, features: Tensor, height: int, width: int) -> Tensor:
+        """(B, channels, h, w) to (B, outputs, height, width)."""
+        raw = self.convolution(features)
+        return F.interpolate(raw, size=(height, width), mode="bilinear", align_corners=False)
