@@ -11,13 +11,14 @@ from torch import Tensor
 from avtar_ros.tasks import EDGES, NORMALS
 from training.data.batch import Batch
 from training.data.config import AugmentConfig
+from training.data.degraded import degraded
 
 HUE_RANGE = 0.1
 """Radians of hue for a jitter of 1: hues tell things apart, so they move less than the rest."""
 
 
 def augmented(batch: Batch, config: AugmentConfig, random: torch.Generator) -> Batch:
-    """The batch mirrored, zoomed into and tinted at random; the same for the same state of `random`."""
+    """The batch mirrored, zoomed into, tinted and degraded at random; the same for the same state of `random`."""
     size = len(batch)
 
     def uniform(*shape: int) -> Tensor:
@@ -29,6 +30,8 @@ def augmented(batch: Batch, config: AugmentConfig, random: torch.Generator) -> B
         batch = zoomed(batch, config.zoom ** uniform(), uniform(2))
     if config.jitter:
         batch = tinted(batch, config.jitter * (2 * uniform(4) - 1))
+    if config.camera:
+        batch = degraded(batch, config.camera, random)
     return batch
 
 

@@ -18,11 +18,13 @@ Split = Literal["train", "validation"]
 
 class AugmentConfig(Section):
     """How images are changed at random: half of them mirrored; zoomed into by up to `zoom`; brightness, contrast,
-    saturation and, less, hue changed by up to `jitter` of their range."""
+    saturation and, less, hue changed by up to `jitter` of their range; taken by a camera that is worse than theirs by
+    up to `camera` (exposure, white balance, vignetting, blur, noise, JPEG)."""
 
     flip: bool = True
     zoom: Annotated[Real, Field(ge=1)] = 1.0
     jitter: Annotated[Real, Field(ge=0, le=1)] = 0.0
+    camera: Annotated[Real, Field(ge=0, le=1)] = 0.0
 
 
 class Sized(Section):

@@ -13,6 +13,7 @@ from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Select
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
+from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.metrics import FIGURES, Figure
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
@@ -73,7 +74,7 @@ def _figures(run: Path, keys: list[str]) -> dict[str, Figure]:
     if keys:
         return {key: known[key] for key in keys}
     of_tasks = {key: figure for key, figure in known.items() if key.partition(".")[0] in TASKS}
-    return {key: figure for key, figure in of_tasks.items() if key not in FIGURES and ".scaled_" not in key}
+    return {key: figure for key, figure in of_tasks.items() if key not in FIGURES and key not in ALIGNED_FIGURES}
 
 
 def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path) -> tuple[int, set[str]]:

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.aligned_depth import ALIGNMENTS, AlignedDepthMetric
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface import Window, normals_from_depth
-from avtar_ros.metrics import FIGURES, METRICS, DepthMetric, Figure, MetricOptions, Sums, TaskMetric
+from avtar_ros.metrics import FIGURES, METRICS, Figure, MetricOptions, Sums, TaskMetric
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, Maps
@@ -106,43 +107,31 @@ class TruthMeter(Meter):
         return sums[: self.metric.brief]
 
 
-class ScaledDepthMeter(Meter):
-    """Depth after scaling each frame's prediction by median(g) / median(p) over its known pixels.
+class AlignedDepthMeter(Meter):
+    """Depth after each frame's was aligned with its truth: what is left of the error when the scale, which one camera
+    cannot see, or scale and shift of disparity are given."""
 
-    What is left of the error when the scale, which one camera cannot see, is given.
-    """
-
-    name = "scaled depth"
-    figures_given = {  # noqa: RUF012, constant
-        "depth.scaled_rmse_m": Figure("RMSE, median-scaled", "m", False),
-        "depth.scaled_abs_rel": Figure("Mean relative error, median-scaled", "", False),
-        "depth.scaled_delta1": Figure("δ < 1.25, median-scaled", "", True),
-    }
-
-    def __init__(self, metric: DepthMetric) -> None:
+    def __init__(self, metric: AlignedDepthMetric, name: str) -> None:
+        self.name = name
         self.metric = metric
+        self.figures_given = metric.figures_given
 
     def measure(self, view: View) -> Sums | None:
         if DEPTH.name not in view.truth or DEPTH.name not in view.maps:
             return None
-        prediction, truth = view.maps[DEPTH.name], view.truth[DEPTH.name]
-        known = self.metric.known(prediction, truth)
-        if not known.any():
-            return None
-        scale = np.median(truth[known].astype(np.float64)) / np.median(prediction[known].astype(np.float64))
-        return self.metric.measure(prediction[None] * scale, truth[None])
+        sums = self.metric.measure(view.maps[DEPTH.name][None], view.truth[DEPTH.name][None])
+        return sums if sums.any() else None
 
     def figures(self, sums: Sums) -> dict[str, float]:
-        figures = {key.replace("depth.", "depth.scaled_"): v for key, v in self.metric.figures(sums).items()}
-        return {key: value for key, value in figures.items() if key in self.figures_given}
+        return self.metric.figures(sums)
 
 
 def truth_meters(card: ModelCard, tasks: Sequence[str], max_depth_m: float | None) -> list[Meter]:
-    """A meter for each task, and one for scaled depth."""
+    """A meter for each task, and one for each way to align depth."""
     options = MetricOptions(len(card.classes), max_depth_m)
     meters: list[Meter] = [TruthMeter(task, METRICS[task](options)) for task in tasks]
     if DEPTH.name in tasks:
-        meters.append(ScaledDepthMeter(DepthMetric(options)))
+        meters += [AlignedDepthMeter(AlignedDepthMetric(options, prefix), f"{prefix} depth") for prefix in ALIGNMENTS]
     return meters
 
 

@@ -16,12 +16,12 @@ from markupsafe import Markup
 
 from avtar_ros import __version__
 from avtar_ros.files import write_text
+from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.metrics import FIGURES, Figure
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import CLASS_IOU, FrameTime, ShownFrame, WorstFrame
-from avtar_ros.replay.judging.meters import ScaledDepthMeter
 from avtar_ros.replay.report import charts
 from avtar_ros.tasks import TASKS
 
@@ -181,7 +181,7 @@ class Slide:
 
 
 def _needs_truth(key: str) -> bool:
-    return key in FIGURES or key in ScaledDepthMeter.figures_given
+    return key in FIGURES or key in ALIGNED_FIGURES
 
 
 def _title(key: str, figure: Figure) -> str:
