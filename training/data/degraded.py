@@ -101,4 +101,6 @@ def _noise(shape: tuple[int, ...], strength: float, rng: np.random.Generator) ->
 def _compressed(image: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     quality = round(95 - strength * (95 - WORST_JPEG) * rng.random())
     _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], dtype=np.uint8)
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert bgr is not None
+    return np.ascontiguousarray(bgr[..., ::-1], dtype=np.uint8)

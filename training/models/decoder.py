@@ -37,18 +37,6 @@ class LightDecoder(nn.Module):
         return fused
 
 
-class ShuffledHead(nn.Sequential):
-    """A task's raw output at the image's size: each place of the grid makes its square of pixels."""
-
-    def __init__(self, channels: int, outputs: int, stride: int) -> None:
-        super().__init__(nn.Conv2d(channels, outputs * stride**2, 1), nn.PixelShuffle(stride))
-
-    def forward(self, features: Tensor, height: int, width: int) -> Tensor:
-        """(B, channels, height / stride, width / stride) to (B, outputs, height, width)."""
-        raw: Tensor = super().forward(features)
-        return raw
-
-
 def projection(stage_channels: int, channels: int, upscale: int) -> nn.Module:
     """A stage's channels to the decoder's, on a grid `upscale` times finer."""
     same_grid = nn.Conv2d(stage_channels, channels, 1)

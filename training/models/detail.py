@@ -60,17 +60,3 @@ class DetailFusion(nn.Module):
             coarse = upsampled(self.narrowed[level](decoded), details[level])
             decoded = F.relu(self.convolutions[level](add_shared(coarse, details[level])))
         return decoded
-
-
-class SmoothHead(nn.Module):
-    """A task's raw output at the image's size, from half of it: a convolution, then bilinear, so that no pattern of the
-    grid remains."""
-
-    def __init__(self, channels: int, outputs: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(channels, outputs, 3, padding=1)
-
-    def forward(self, features: Tensor, height: int, width: int) -> Tensor:
-        """(B, channels, h, w) to (B, outputs, height, width)."""
-        raw = self.convolution(features)
-        return F.interpolate(raw, size=(height, width), mode="bilinear", align_corners=False)

@@ -12,8 +12,8 @@ from avtar_ros.model_card import ModelCard
 from training.config import ModelConfig
 from training.models.adapter import AdapterCondition, VisionAdapterLayer
 from training.models.backbone import Backbone
-from training.models.decoder import LightDecoder, ShuffledHead
-from training.models.detail import DetailFusion, DetailStem, SmoothHead
+from training.models.decoder import LightDecoder, upsampled
+from training.models.detail import DetailFusion, DetailStem
 from training.models.stages import ReplacedLayer, Stage, Tokens
 from training.models.swin_decoder import SwinDecoder
 from training.models.task_embedding import TaskEmbedding
@@ -56,9 +56,14 @@ class MultitaskModel(nn.Module):
         self.detail_fusion = DetailFusion(config.decoder_channels, config.detail) if config.detail else None
         outputs = {name: TASK_HEADS[name].channels(card) for name in card.tasks}
         self.heads = nn.ModuleDict(
-            {name: SmoothHead(config.detail[0], channels) for name, channels in outputs.items()}
+            {name: nn.Conv2d(config.detail[0], channels, 3, padding=1) for name, channels in outputs.items()}
             if config.detail
-            else {name: ShuffledHead(config.decoder_channels, channels, stride) for name, channels in outputs.items()}
+            else {
+                name: nn.Sequential(
+                    nn.Conv2d(config.decoder_channels, channels * stride**2, 1), nn.PixelShuffle(stride)
+                )
+                for name, channels in outputs.items()
+            }
         )
         self._taa, self._tsn = config.taa, config.tsn
         if not config.taa:
@@ -108,8 +113,8 @@ class MultitaskModel(nn.Module):
         if self.detail_stem is not None and self.detail_fusion is not None:
             decoded = self.detail_fusion(decoded, self.detail_stem(normalised.permute(0, 3, 1, 2)))
         per_task = decoded.unflatten(0, (sets, -1)).expand(tasks, -1, -1, -1, -1).unbind()
-        size = image.shape[1:3]
-        return {name: self.heads[name](own, *size) for name, own in zip(self.card.tasks, per_task, strict=True)}
+        raw = {name: self.heads[name](own) for name, own in zip(self.card.tasks, per_task, strict=True)}
+        return {name: upsampled(values, image.permute(0, 3, 1, 2)) for name, values in raw.items()}
 
     def _stage_adapters(self) -> Iterable[Sequence[VisionAdapterLayer]]:
         return cast("Iterable[Sequence[VisionAdapterLayer]]", self.adapters)

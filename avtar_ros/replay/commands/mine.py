@@ -7,13 +7,13 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
-from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.metrics import FIGURES, Figure
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge

@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from avtar_ros import __version__
-from avtar_ros.files import write_text
 from avtar_ros.aligned_depth import ALIGNED_FIGURES
+from avtar_ros.files import write_text
 from avtar_ros.metrics import FIGURES, Figure
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image

@@ -68,7 +68,7 @@ def test_it_shows_everything_without_a_complaint_or_a_request(
     assert texts(browser, ".frame:first-of-type figcaption") == ["Image", *(task.title for task in TASKS.values())]
     assert texts(browser, "#legend li") == [c.name for c in CLASSES]
     assert texts(browser, "#affinity tbody tr:first-child td") == ["0.95", "0.68", "0.12", "0.82"]
-    assert len(texts(browser, "#metrics tbody tr")) == 16
+    assert len(texts(browser, "#metrics tbody tr")) == 19
     assert browser.evaluate("document.querySelectorAll('svg .bar').length") > 3
     assert "avtar-replay kitchen.mcap" in texts(browser, "#provenance td")
 
