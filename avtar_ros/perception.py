@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -26,13 +27,19 @@ MapSize = Literal["camera", "model"]
 class Frame:
     """One camera image: RGB uint8 (H, W, 3), when it was taken, and by what.
 
-    `focal_px` is the camera's fx at this image's width, where known.
+    `focal_px` is the camera's fx at this image's width, where known. Raises AvtarError where the image is of another
+    type or shape, whatever its strides, and where the focal length is not a positive number.
     """
 
     image: NDArray[np.uint8]
     stamp_ns: int
     frame_id: str = ""
     focal_px: float | None = None
+
+    def __post_init__(self) -> None:
+        check_image(self.image)
+        if self.focal_px is not None and not 0 < self.focal_px < math.inf:
+            raise AvtarError(f"a focal length of {self.focal_px} pixels: give a positive one, or none if unknown.")
 
 
 class Perception:
@@ -91,6 +98,26 @@ class Perception:
         return np.float32(frame.focal_px * card.width / frame.image.shape[1] / card.depth.focal_px)
 
 
+def check_image(image: Any) -> None:
+    """Raise AvtarError where `image` is not an RGB image, uint8 (H, W, 3) with pixels in it, saying what to do."""
+    if not isinstance(image, np.ndarray):
+        raise AvtarError(f"an image is a NumPy array, RGB uint8 (H, W, 3), not {type(image).__name__}.")
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+        return
+    advice = "Convert it: cv2.cvtColor changes channels, and image.astype(numpy.uint8) the type of values in 0..255."
+    if not image.size:
+        advice = "It has no pixels: was the picture read?"
+    elif image.dtype.kind == "f":
+        advice = "Scale it to 0..255 first, then image.astype(numpy.uint8)."
+    elif image.ndim == 2 or image.shape[2:] == (1,):
+        advice = "Make a grey image colour: cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)."
+    elif image.ndim == 3 and image.shape[2] == 4:
+        advice = "Leave the fourth channel out: image[..., :3]."
+    raise AvtarError(
+        f"an image of shape {image.shape} and type {image.dtype} given; images are RGB uint8 (H, W, 3). {advice}"
+    )
+
+
 def _stretch(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """Resize `image` into `out`: each side is halved while it has two pixels for one, the rest is bilinear.
 
@@ -100,7 +127,9 @@ def _stretch(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     height, width = out.shape[:2]
     while (smaller := (_halved(image.shape[1], width), _halved(image.shape[0], height))) != image.shape[1::-1]:
         image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+    if cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR) is not out:
+        # OpenCV takes an array of its own where it cannot use the one given, which would then keep what was in it.
+        raise AvtarError(f"an image {image.shape} of {image.dtype} cannot be resized into {out.shape} of {out.dtype}.")
 
 
 def _halved(size: int, wanted: int) -> int:

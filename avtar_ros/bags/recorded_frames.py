@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +99,7 @@ class RecordedCamera:
 
     def focal_px(self, width: int) -> float | None:
         """fx in pixels of an image `width` wide; None where the bag does not say."""
-        if self.model is None or not self.model.k[0] > 0:
+        if self.model is None or not 0 < self.model.k[0] < math.inf:
             return None
         return self.model.k[0] * width / (self.model.width or width)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class NodeCamera:
             return None
         lens = CameraModel.of_images(self.info, width, height)
         lens = lens.rectified() if rectified else lens
-        return lens if lens.k[0] > 0 else None
+        return lens if 0 < lens.k[0] < math.inf else None
 
     def _find_source(self) -> tuple[str, Any] | None:
         """The source now used while it is published; else the first that is, or would be if there is but one."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,3 +146,54 @@ def test_padded_rows_of_a_message_are_no_hindrance(engine: Engine) -> None:
     (expected,) = Perception(engine)([frame(128, 96)])
     (maps,) = Perception(engine)([Frame(padded[:, :128], 0)])
     np.testing.assert_array_equal(maps["depth"], expected["depth"])
+
+
+DTYPES = [np.uint8, np.int8, np.uint16, np.int32, np.float16, np.float32, np.float64, np.bool_]
+SHAPES = [(5, 7), (5, 7, 1), (5, 7, 2), (5, 7, 3), (5, 7, 4), (1, 5, 7, 3), (0, 7, 3), (5, 0, 3), (7,), ()]
+SHAPES += [(HEIGHT, WIDTH), (HEIGHT, WIDTH, 3)]
+
+
+@given(dtype=st.sampled_from(DTYPES), shape=st.sampled_from(SHAPES))
+def test_only_rgb_bytes_are_an_image_and_nothing_else_gives_maps(
+    engine: Engine, dtype: type[np.generic], shape: tuple[int, ...]
+) -> None:
+    array = np.ones(shape, dtype)
+    perception = Perception(engine)
+    perception([frame(seed=1)])  # whose maps are not to come again
+    if array.dtype == np.uint8 and len(shape) == 3 and shape[2] == 3 and array.size:
+        (maps,) = perception([Frame(array, 0)])
+        np.testing.assert_allclose(maps["depth"], 0.5 + 9.5 / 255, atol=1e-4)
+    else:
+        with pytest.raises(AvtarError, match=r"image.* RGB uint8 \(H, W, 3\)"):
+            perception([Frame(array, 0)])
+
+
+@given(
+    width=st.integers(1, 140), height=st.integers(1, 110), step_x=st.sampled_from([-3, -1, 1, 2]),
+    step_y=st.sampled_from([-2, -1, 1, 3]), reverse=st.booleans(), order=st.sampled_from("CF"),
+    writeable=st.booleans(), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_an_image_gives_the_same_maps_however_it_lies_in_memory(
+    engine: Engine, width: int, height: int, step_x: int, step_y: int, reverse: bool, order: Any, writeable: bool,
+    seed: int,
+) -> None:  # fmt: skip
+    whole = np.asarray(frame(width * abs(step_x), height * abs(step_y), seed).image, order=order)
+    view = whole[::step_y, ::step_x, :: -1 if reverse else 1]
+    view.setflags(write=writeable)
+    perception = Perception(engine)
+    perception([frame(seed=seed + 100)])
+    (maps,) = perception([Frame(view, 0)])
+    (expected,) = Perception(engine)([Frame(np.ascontiguousarray(view), 0)])
+    for task, task_map in maps.items():
+        np.testing.assert_array_equal(task_map, expected[task])
+
+
+def test_what_is_no_array_is_no_image() -> None:
+    with pytest.raises(AvtarError, match="not str"):
+        Frame("office.jpg", 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("focal_px", [0.0, -5.0, float("nan"), float("inf")])
+def test_a_focal_length_that_cannot_be_is_refused(focal_px: float) -> None:
+    with pytest.raises(AvtarError, match="focal length"):
+        frame(focal_px=focal_px)
