@@ -48,6 +48,7 @@ setup(
         "mcap>=1.2",
         "numpy>=1.23",
         "opencv-python-headless>=4.5",
+        "pillow>=9.1",
         "rosbags>=0.11",
         "tqdm>=4.57",
         "zstandard>=0.20",

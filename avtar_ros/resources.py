@@ -4,6 +4,7 @@ from pathlib import Path
 
 from avtar_ros.errors import AvtarError
 
+MODELS = "models"
 DEMO_MODEL = "models/avtar-demo.onnx"
 DEMO_BAG = "models/demo.mcap"
 
@@ -26,4 +27,23 @@ def find_resource(name: str, beside: Path = Path(__file__)) -> Path:
     raise AvtarError(
         f"{name}, which ships with avtar_ros, is missing beside the code in {package}. "
         "Install the package again, or build it again with colcon."
+    )
+
+
+def find_model(model: str | Path | None = None) -> Path:
+    """A model's file: `model` itself, or the shipped one of that name; the demo model where none is given.
+
+    Raises AvtarError where there is neither, naming those that ship.
+    """
+    if model is None:
+        return find_resource(DEMO_MODEL)
+    path = Path(model).expanduser()
+    if path.exists():
+        return path
+    shipped = {file.stem: file for file in sorted(find_resource(MODELS).glob("*.onnx"))}
+    if str(path.parent) in (".", MODELS) and path.suffix in ("", ".onnx") and path.stem in shipped:
+        return shipped[path.stem]
+    raise AvtarError(
+        f"{path}: no such model. Give an .onnx file made by `avtar-train export`, an .engine file made by "
+        f"`avtar-engine build`, or one that ships: {', '.join(shipped)}."
     )

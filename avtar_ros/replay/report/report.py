@@ -14,7 +14,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from avtar_ros import __version__
 from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.files import write_text
 from avtar_ros.metrics import FIGURES, Figure
@@ -24,6 +23,7 @@ from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import CLASS_IOU, FrameTime, ShownFrame, WorstFrame
 from avtar_ros.replay.report import charts
 from avtar_ros.tasks import TASKS
+from avtar_ros.version import VERSION
 
 NS_PER_MS = 1e6
 JPEG_QUALITY = 85
@@ -77,7 +77,7 @@ class Report:
         page = environment.get_template("report.html.j2").render(
             report=self,
             card=self.card,
-            version=__version__,
+            version=VERSION,
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             tables=self._tables(),
             headlines=self._headlines(),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from avtar_ros import __version__
 from avtar_ros.bags.bag import Bag, BagError
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
@@ -26,6 +25,7 @@ from avtar_ros.replay.report.results import Run, describe_faults, describe_truth
 from avtar_ros.replay.running.frame_files import FrameFiles
 from avtar_ros.replay.running.parts import PartedOutput
 from avtar_ros.replay.running.replaying import replay
+from avtar_ros.version import VERSION
 
 if TYPE_CHECKING:
     from avtar_ros.replay.running.rerun_log import RerunLog
@@ -125,7 +125,7 @@ def _find_cameras(bag: Bag, perception: Perception, options: ReplayOptions) -> l
 def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:
     """Everything that the maps, and which frames there are, depend on."""
     return {
-        "avtar_ros": __version__,
+        "avtar_ros": VERSION,
         "bag": _fingerprint(options.bag),
         "model": _fingerprint(options.model),
         "engine": engine.description,
