@@ -84,7 +84,8 @@ def services() -> str:
 
 def qos() -> str:
     from avtar_ros.node.camera import IMAGES
-    from avtar_ros.node.outputs import LATCHED_QOS, MAP_QOS
+    from avtar_ros.node.outputs import MAPS
+    from avtar_ros.ros.qos import latched, reliable
 
     def row(what: str, profile: Any) -> Row:
         return (what, profile.reliability.name.lower(), profile.durability.name.lower(), str(profile.depth))
@@ -93,8 +94,8 @@ def qos() -> str:
         ("what", "reliability", "durability", "depth"),
         [
             ("images and CameraInfo, received", "parameter `reliability`", "volatile", str(IMAGES)),
-            row("maps, colours, points, CameraInfo, published", MAP_QOS),
-            row("`segmentation/label_info`", LATCHED_QOS),
+            row("maps, colours, points, CameraInfo, published", reliable(MAPS)),
+            row("`segmentation/label_info`", latched()),
         ],
     )
 
@@ -119,6 +120,7 @@ def live(cameras: Sequence[str] = ("camera",)) -> tuple[list[str], list[str], di
     from rclpy.parameter import Parameter
 
     from avtar_ros.node.multitask_node import MultitaskNode
+    from avtar_ros.node.parameters import DEPTH_ENCODINGS
 
     rclpy.init()
     node = MultitaskNode()
@@ -127,13 +129,16 @@ def live(cameras: Sequence[str] = ("camera",)) -> tuple[list[str], list[str], di
                              Parameter("cameras", value=list(cameras))])
         node.trigger_configure()
         node.trigger_activate()
-        published = sorted({publisher.topic for publisher in node.publishers})
+        published = {publisher.topic for publisher in node.publishers}
+        for encoding in DEPTH_ENCODINGS:  # each has topics of its own
+            node.set_parameters([Parameter("depth_encoding", value=encoding)])
+            published |= {publisher.topic for publisher in node.publishers}
         # Images are subscribed to while somebody wants maps.
         images = {topic for camera in node._cameras.values() for topic, _ in camera.source.sources}
         subscribed = sorted({subscription.topic for subscription in node.subscriptions} | images)
         own = f"{node.get_name()}/"
         served = {s.srv_name.removeprefix("/").replace(own, "~/"): type_name(s.srv_type) for s in node.services}
-        return published, subscribed, served
+        return sorted(published), subscribed, served
     finally:
         node.close()
         node.destroy_node()

@@ -67,9 +67,10 @@ class CameraModel:
         return self._moved(np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]), width, height)
 
     def rectified(self) -> CameraModel:
-        """The lens that images have after rectification: the projection P, without distortion."""
+        """The lens that images have after rectification: the projection P, without distortion or rotation."""
         k = np.reshape(self.p, (3, 4))[:, :3]
-        return dataclasses.replace(self, k=tuple(k.ravel().tolist()), d=())
+        identity = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        return dataclasses.replace(self, k=tuple(k.ravel().tolist()), d=(), r=identity)
 
     def _moved(self, change: NDArray[np.float64], width: int, height: int) -> CameraModel:
         """With pixel coordinates changed by a 3x3 matrix."""

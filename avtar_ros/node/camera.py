@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.ros.events import passing_group, subscription_events
 from avtar_ros.ros.names import COMPRESSED, check_topic
+from avtar_ros.ros.qos import overrides_reliability, subscription_overrides
 
 if TYPE_CHECKING:
     from rclpy.lifecycle import LifecycleNode
@@ -136,8 +136,8 @@ class NodeCamera:
 
     def _is_published(self, topic: str, message_type: Any) -> bool:
         kind = f"sensor_msgs/msg/{message_type.__name__}"
-        resolved = self._node.resolve_topic_name(topic)
-        return any(info.topic_type == kind for info in self._node.get_publishers_info_by_topic(resolved))
+        # By the name as it is before remapping: rclpy remaps it, and would a resolved one once more.
+        return any(info.topic_type == kind for info in self._node.get_publishers_info_by_topic(topic))
 
     def _unsubscribe_images(self) -> None:
         if self._image_subscription is not None:
@@ -146,18 +146,16 @@ class NodeCamera:
 
     def _subscribe(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> Any:
         qos = QoSProfile(depth=IMAGES, reliability=ReliabilityPolicy[self.source.reliability.upper()])
-        # Reliability is a parameter of the node; as an override it would be fixed once and for all.
-        options = QoSOverridingOptions([QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY])
-        events = subscription_events(
-            self._node.get_logger(), self._node.resolve_topic_name(topic), {"RELIABILITY": "reliability"}
-        )
+        resolved = self._node.resolve_topic_name(topic)
+        overridden = overrides_reliability(self._node, resolved)
+        parameters = {} if overridden else {"RELIABILITY": "reliability"}
         return self._node.create_subscription(
             message_type,
             topic,
             callback,
             qos,
-            qos_overriding_options=options,
-            event_callbacks=events,
+            qos_overriding_options=subscription_overrides(overridden),
+            event_callbacks=subscription_events(self._node.get_logger(), resolved, parameters),
             callback_group=passing_group(),
         )
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
 
 from avtar_ros.images import to_millimetres
 from avtar_ros.model_card import ModelCard
@@ -16,24 +15,22 @@ from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.ros.events import PublisherEventCallbacks, passing_group
 from avtar_ros.ros.messages import LABELS, fill_camera_info, fill_compressed_image, fill_image, fill_labels, fill_points
 from avtar_ros.ros.names import COMPRESSED, check_topic
+from avtar_ros.ros.qos import latched, publisher_overrides, reliable
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rclpy.lifecycle import LifecycleNode
+    from rclpy.qos import QoSProfile
 
 S = TypeVar("S")
 Events = Callable[[str], PublisherEventCallbacks]
 
 COMPRESSIBLE = ("rgb8", "mono8", "16UC1")
 """Encodings that image_transport knows a compression for."""
-MAP_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
-"""Reliable, so that recorders and RViz get every map; who subscribes with best effort gets that. More than the last
-few for a slow subscriber would only be older, and fill the shared-memory segment: nobody holds the node up."""
-OVERRIDABLE = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY]
-LATCHED_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
+MAPS = 2
+"""Maps kept for a slow subscriber, reliably, so that recorders and RViz get every one. More would only be older, and
+fill the shared-memory segment: nobody holds the node up."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,6 @@ class Topic(Generic[S]):
     def __init__(
         self, node: LifecycleNode, camera: str, output: Output[S], qos: QoSProfile, events: Events
     ) -> None:
-        options = QoSOverridingOptions(OVERRIDABLE)
         self._fill = output.fill
         self._message = output.kind()
         topic = f"{camera}/{output.topic}"
@@ -135,7 +131,7 @@ class Topic(Generic[S]):
             output.kind,
             topic,
             qos,
-            qos_overriding_options=options,
+            qos_overriding_options=publisher_overrides(),
             event_callbacks=events(node.resolve_topic_name(topic)),
             callback_group=passing_group(),
         )
@@ -144,8 +140,9 @@ class Topic(Generic[S]):
         """Make the message; false where there is nothing to publish."""
         return self._fill(self._message, source)
 
-    def publish(self, header: Any = None) -> None:
-        if header is not None:
+    def publish(self, header: Any) -> None:
+        """Publish what was filled, under this header where the message has one."""
+        if hasattr(self._message, "header"):
             self._message.header = header
         self.publisher.publish(self._message)
 
@@ -166,10 +163,10 @@ class CameraOutputs:
         check_topic(node, f"{camera}/overlay")
         self._node = node
         self._frame_topics = {
-            output.topic: Topic(node, camera, output, MAP_QOS, events)
+            output.topic: Topic(node, camera, output, reliable(MAPS), events)
             for output in frame_outputs(tasks, depth_encoding)
         }
-        self._card_topics = [Topic(node, camera, output, LATCHED_QOS, events) for output in card_outputs(tasks)]
+        self._card_topics = [Topic(node, camera, output, latched(), events) for output in card_outputs(tasks)]
 
     def destroy(self) -> None:
         """Remove the publishers."""
@@ -185,9 +182,10 @@ class CameraOutputs:
 
     def announce(self, card: ModelCard) -> None:
         """Publish what the model's card says, for subscribers of now and later."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
         for topic in self._card_topics:
             if topic.fill(card):
-                topic.publish()
+                topic.publish(header)
 
     def publish(self, wanted: Collection[str], maps: FrameMaps, header: Any) -> None:
         """Publish the wanted topics of a frame under its header, untouched.

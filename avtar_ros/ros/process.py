@@ -1,7 +1,8 @@
 """What every executable of this package does around its node: start, spin, and stop in the right order.
 
 A first SIGINT or SIGTERM lets the node finish what it does and close: threads first, then the engine, then
-ROS. A second one ends the process at once.
+ROS. Another that comes at once is the same wish, told by a launch file and by the terminal; a later one ends the
+process at once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,6 +23,8 @@ from rclpy.signals import SignalHandlerOptions
 from avtar_ros.errors import AvtarError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME_WISH_S = 2.0
+"""For so long after the first signal, others mean the same."""
 
 
 class RunnableNode(Protocol):
@@ -55,7 +59,6 @@ def run(create: Callable[[], RunnableNode]) -> int:
         node.get_logger().fatal(str(error))
         return 1
     finally:
-        node.close()
         node.destroy_node()
         rclpy.shutdown()
 
@@ -63,21 +66,33 @@ def run(create: Callable[[], RunnableNode]) -> int:
 def _spin(node: Any) -> int:
     executor = SingleThreadedExecutor()
     exit_codes: list[int] = []
+    ending = threading.Lock()
 
     def end(exit_code: int) -> None:
-        executor.create_task(exit_codes.append, exit_code)
+        """Only the first one counts, and none may wake an executor that has been shut down."""
+        with ending:
+            if not exit_codes:
+                exit_codes.append(exit_code)
+                executor.create_task(lambda: None)
 
     _on_signals(end)
-    node.start(end)
-    executor.add_node(node)
-    while not exit_codes:
-        executor.spin_once()
-    executor.shutdown()
-    return exit_codes[0]
+    try:
+        node.start(end)
+        executor.add_node(node)
+        while not exit_codes:
+            executor.spin_once()
+        return exit_codes[0]
+    finally:
+        with ending:
+            exit_codes.append(0)
+        # The node's threads end while what they give to the executor is still taken. Then nothing is waited for: a
+        # callback that awaits something, as a service during which a model is loaded, would never go on.
+        node.close()
+        executor.shutdown(timeout_sec=0)
 
 
 def _on_signals(end: Callable[[int], None]) -> None:
-    """Call `end` on the first signal and leave on the second.
+    """Call `end` on the first signal and leave on the next that is no repetition of it.
 
     A handler does not run while the main thread waits inside the executor, but the wake-up descriptor is
     written to at once, whichever thread of whichever library the signal hits.
@@ -89,7 +104,10 @@ def _on_signals(end: Callable[[int], None]) -> None:
         with receiver, sender:
             receiver.recv(1)
             end(0)
-            os._exit(128 + receiver.recv(1)[0])
+            first_s = time.monotonic()
+            while time.monotonic() - first_s < SAME_WISH_S:
+                number = receiver.recv(1)[0]
+            os._exit(128 + number)
 
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)

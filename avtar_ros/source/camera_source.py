@@ -19,8 +19,7 @@ from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -32,6 +31,7 @@ from avtar_ros.ros.messages import data_array
 from avtar_ros.ros.names import COMPRESSED, check_topic
 from avtar_ros.ros.parameters import declare_parameters, parameter, read_parameters
 from avtar_ros.ros.process import run
+from avtar_ros.ros.qos import publisher_overrides, reliable
 from avtar_ros.source.frame_sources import FrameSource, SourceFrame, open_source, schedule
 
 LogStamps = Callable[[str, int, int], None]
@@ -206,15 +206,15 @@ class CameraOutput:
     def __init__(
         self, node: Node, settings: SourceParameters, camera: str, model: CameraModel | None, first: SourceFrame
     ) -> None:
-        qos = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.RELIABLE)
         self._settings = settings
         self._compressed = is_compressed(first.image) and not settings.decode
         name = f"{camera}/image_raw{COMPRESSED if self._compressed else ''}"
         kind = CompressedImage if self._compressed else Image
-        options = QoSOverridingOptions.with_default_policies()
-        self._images = node.create_publisher(kind, name, qos, qos_overriding_options=options)
-        self._infos = node.create_publisher(
-            CameraInfo, f"{camera}/camera_info", qos, qos_overriding_options=options
+        self._images, self._infos = (
+            node.create_publisher(
+                message_type, topic, reliable(QUEUE), qos_overriding_options=publisher_overrides()
+            )
+            for message_type, topic in ((kind, name), (CameraInfo, f"{camera}/camera_info"))
         )
         if model is None and settings.focal_px:
             height, width = to_rgb(first.image).shape[:2]

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from avtar_ros.node.outputs import frame_outputs
-from avtar_ros.node.parameters import NodeParameters
+from avtar_ros.node.parameters import DEPTH_ENCODINGS, NodeParameters
 from avtar_ros.source.camera_source import SourceParameters
 from avtar_ros.tasks import TASKS
 from docs import generate
@@ -43,7 +43,8 @@ def test_a_policy_for_other_cameras_has_their_topics() -> None:
     allowed = {(group.tag, rule): {name.text for name in group} for group in profile for rule in group.attrib}
     published = allowed["topics", "publish"]
     for camera in ("front", "rear"):
-        assert {f"{camera}/{o.topic}" for o in frame_outputs(list(TASKS), "32FC1")} <= published
+        for encoding in DEPTH_ENCODINGS:
+            assert {f"{camera}/{o.topic}" for o in frame_outputs(list(TASKS), encoding)} <= published
         assert {f"{camera}/image_raw", f"{camera}/camera_info"} <= allowed["topics", "subscribe"]
     assert not any(str(topic).startswith("camera/") for topic in published)
     assert {"~/stats", "~/change_state", "~/set_parameters"} <= allowed["services", "reply"]

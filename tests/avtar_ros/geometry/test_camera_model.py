@@ -1,5 +1,6 @@
 """Lenses: what CameraInfo says of them, when images are resized, cut out, binned and distorted."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import cv2
@@ -38,9 +39,11 @@ def test_a_camera_info_without_roi_and_binning_is_taken_as_it_is() -> None:
 
 
 def test_rectified_images_have_the_projection_and_no_distortion() -> None:
-    rectified = CAMERA.rectified()
+    turned = dataclasses.replace(CAMERA, r=(0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
+    rectified = turned.rectified()
     assert (rectified.k[0], rectified.k[2], rectified.k[4], rectified.k[5]) == (480.0, 312.0, 490.0, 252.0)
     assert rectified.d == ()
+    assert rectified.r == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     middle = rays(rectified, 4)[63, 78]
     np.testing.assert_allclose(middle, [0, 0], atol=1e-6)
 

@@ -105,6 +105,19 @@ class TestLoss:
         client.wait_until(served, "maps of the node started again")
 
 
+class TestRemapping:
+    def test_cameras_that_change_places_are_served_by_each_others_images(
+        self, client: Client, start: StartNode
+    ) -> None:
+        lead = {"front": "rear", "rear": "front"}
+        rules = [f"{name}/image_raw{end}:=/{other}/image_raw{end}" for name, other in lead.items()
+                 for end in ("", "/compressed")]
+        start(*(part for rule in rules for part in ("-r", rule)), cameras=["front", "rear"])
+        maps = {name: client.inbox(Image, f"{name}/edges/image") for name in lead}
+        connect(client, maps["front"], camera="rear")
+        connect(client, maps["rear"], camera="front", make=jpeg)
+
+
 class TestLimits:
     def test_a_camera_over_its_rate_is_limited_and_others_are_not(self, client: Client, start: StartNode) -> None:
         start(cameras=["front", "rear"])

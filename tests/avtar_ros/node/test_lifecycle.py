@@ -17,11 +17,13 @@ from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.node.multitask_node import MultitaskNode
 from avtar_ros.node.parameters import NodeParameters
+from avtar_ros.tasks import TASKS
 from tests.node_client import NODE, StartNode, connect, image, picture, set_parameters
 from tests.ros_processes import BEST_EFFORT, RELIABLE, REPOSITORY, Client, ros_arguments
 from tests.tiny_models import tiny_model as graph
@@ -69,6 +71,14 @@ class TestStart:
         assert "/nowhere.yaml" in process.output
         assert "Traceback" not in process.output
 
+    def test_a_signal_that_comes_again_at_once_is_the_same_wish(self, client: Client, start: StartNode) -> None:
+        process = start()
+        connect(client, client.inbox(Image, "camera/edges/image"))
+        process.send(signal.SIGINT)
+        process.send(signal.SIGTERM)
+        assert process.stop(signal.SIGINT) == 0
+        assert "Traceback" not in process.output
+
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_in_full_work_ends_it_cleanly(self, client: Client, start: StartNode, number: int) -> None:
         process = start()
@@ -90,7 +100,7 @@ class Lifecycle:
 
     def go(self, transition: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
-        return self.client.call(ChangeState, f"{NODE}/change_state", request).success
+        return self.client.call(ChangeState, f"{NODE}/change_state", request, once=True).success
 
     @property
     def state(self) -> int:
@@ -217,6 +227,40 @@ class TestParameters:
         assert info.qos_profile.reliability == BEST_EFFORT.reliability
         (info,) = client.node.get_publishers_info_by_topic("/camera/depth/image")
         assert info.qos_profile.reliability == RELIABLE.reliability
+
+    def test_an_override_is_of_its_topic_alone(self, client: Client, start: StartNode) -> None:
+        first = {f"qos_overrides./front/segmentation/image.publisher.{policy}": value for policy, value in
+                 {"reliability": "best_effort", "durability": "transient_local", "depth": 7}.items()}
+        labels = {"qos_overrides./front/segmentation/label_info.publisher.durability": "volatile"}
+        start(cameras=["front", "rear"], **first, **labels)
+        client.wait_until(lambda: client.node.count_publishers("rear/segmentation/label_info"), "all publishers")
+
+        def offered(topic: str) -> tuple[ReliabilityPolicy, DurabilityPolicy]:
+            (info,) = client.node.get_publishers_info_by_topic(topic)
+            return info.qos_profile.reliability, info.qos_profile.durability
+
+        assert offered("/front/segmentation/image") == (ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.TRANSIENT_LOCAL)
+        assert offered("/front/segmentation/label_info") == (ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+        assert offered("/rear/segmentation/label_info") == (
+            ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL
+        )
+        images = [f"/front/{task}/image" for task in ("depth", "normals", "edges")]
+        images += [f"/rear/{task}/image" for task in TASKS] + ["/rear/overlay", "/front/overlay"]
+        assert {offered(topic) for topic in images} == {(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)}
+
+    def test_quality_of_service_of_a_subscription_can_be_overridden(self, client: Client, start: StartNode) -> None:
+        name = "qos_overrides./camera/image_raw.subscription.reliability"
+        start(reliability="best_effort", **{name: "reliable"})
+        publisher = client.publisher(Image, "camera/image_raw")
+        for _ in range(2):  # the second time, the override is declared already
+            inbox = client.node.create_subscription(Image, "camera/edges/image", lambda _: None, RELIABLE)
+            client.await_subscriber(publisher)
+            (info,) = client.node.get_subscriptions_info_by_topic("/camera/image_raw")
+            assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+            (info,) = client.node.get_subscriptions_info_by_topic("/camera/camera_info")
+            assert info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+            client.node.destroy_subscription(inbox)
+            client.wait_until(lambda: not publisher.get_subscription_count(), "the end of the subscription")
 
     def test_topics_can_be_remapped(self, client: Client, start: StartNode) -> None:
         start("-r", "camera/image_raw:=/usb/picture", "-r", "camera/edges/image:=/outlines", "-r", "__ns:=/robot")

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import String
@@ -15,10 +16,12 @@ from std_msgs.msg import String
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import depth_metres, to_millimetres, to_rgb
+from avtar_ros.node import outputs
 from avtar_ros.node.frame_maps import FrameMaps
-from avtar_ros.node.outputs import Output, card_outputs, frame_outputs
+from avtar_ros.node.outputs import CameraOutputs, Output, card_outputs, frame_outputs
 from avtar_ros.node.parameters import OutputParameters
 from avtar_ros.perception import Frame, Perception
+from avtar_ros.ros.events import publisher_events
 from avtar_ros.ros.messages import LABELS
 from avtar_ros.tasks import TASKS
 from tests.node_client import HEIGHT, WIDTH, StartNode, array_of, connect, counts, image, numbers, picture
@@ -168,6 +171,27 @@ def test_the_classes_are_told_by_number(perception: Perception) -> None:
     filled = labels.kind()
     assert labels.fill(filled, perception.engine.card)
     assert class_names(filled) == {i: c.name for i, c in enumerate(CLASSES)}
+
+
+def test_classes_with_a_header_are_stamped_with_the_time_they_were_told(
+    client: Client, perception: Perception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Any message with a header stands in for vision_msgs/LabelInfo, which is in no wheel.
+    told: Output[Any] = Output("segmentation/label_info", CameraInfo, "", "", lambda message, card: True)
+    monkeypatch.setattr(outputs, "card_outputs", lambda tasks: [told])
+    node = LifecycleNode("teller", context=client.context)
+    made = CameraOutputs(
+        node, "camera", EVERY_TASK, "32FC1", lambda topic: publisher_events(node.get_logger(), topic, lambda: None)
+    )
+    node.trigger_configure()
+    node.trigger_activate()
+    before = node.get_clock().now().nanoseconds
+    made.announce(perception.engine.card)
+    labels = client.inbox(CameraInfo, "camera/segmentation/label_info", LATCHED)
+    client.wait_until(lambda: labels, "the classes")
+    stamp = labels[0].header.stamp
+    assert before <= stamp.sec * 10**9 + stamp.nanosec <= node.get_clock().now().nanoseconds
+    node.destroy_node()
 
 
 def class_names(labels: Any) -> dict[int, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -85,6 +86,17 @@ def test_compressed_images_are_decoded_if_asked(client: Client, play: Play, tmp_
     client.wait_until(lambda: len(images) == FRAMES, "all images")
     assert images[0].encoding == "rgb8"
     assert np.abs(to_rgb(images[2]).astype(int) - tiny_bags.image(2)).mean() < 5
+
+
+def test_an_override_of_quality_of_service_is_of_its_topic_alone(client: Client, play: Play, tmp_path: Path) -> None:
+    override = {"qos_overrides./camera/image_raw.publisher.durability": "transient_local"}
+    play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), **override)
+    client.wait_until(lambda: client.node.count_publishers("camera/camera_info"), "the publishers")
+    durabilities = [
+        client.node.get_publishers_info_by_topic(f"/camera/{name}")[0].qos_profile.durability
+        for name in ("image_raw", "camera_info")
+    ]
+    assert durabilities == [DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE]
 
 
 def test_the_stamp_log_tells_which_recorded_stamp_became_which(
