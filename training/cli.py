@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from avtar_ros.model_card import ModelCard
     from training.data.batch import Batch
     from training.data.config import Split
+    from training.evaluate import Infer
 
 HELD_OUT_SEED = 1_000_000
 HELD_OUT_ROOMS = 500
@@ -63,10 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="measure a model on images that it never saw",
         description="Measure a model on synthetic rooms that no training has seen, or on the validation images of any "
-        "config's data; where its classes are not the model's, segmentation is left out.",
+        "config's data; where its classes are not the model's, segmentation is left out. Or on the RGB-D images of a "
+        "manifest: figures of every source and the mean of every group, in which each source counts once.",
     )  # fmt: skip
     evaluate.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.safetensors)")
-    evaluate.add_argument("--data", type=Path, metavar="CONFIG", help="measure on this config's data, not on rooms")
+    on = evaluate.add_mutually_exclusive_group()
+    on.add_argument("--data", type=Path, metavar="CONFIG", help="measure on this config's data, not on rooms")
+    on.add_argument("--manifest", type=Path, metavar="FILE",
+                    help="measure on the RGB-D images that this JSON file lists (docs/data.md)")  # fmt: skip
     _add_rooms(evaluate, _count)
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     add_set(evaluate)
@@ -191,11 +196,9 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from avtar_ros.engines.opening import open_engine
     from training.checkpoint import load_checkpoint
-    from training.evaluate import evaluate, torch_infer
+    from training.evaluate import torch_infer
     from training.export import load_model
 
     if options.model.suffix == ".safetensors":
@@ -205,17 +208,44 @@ def _evaluate(options: argparse.Namespace) -> None:
     else:
         engine = opened = open_engine(options.model)
         card, infer = opened.card, opened.infer
-    figures: dict[str, dict[str, float]] = {}
     with engine:
-        for what, batches in _unseen(options, card):
-            with tqdm(unit="image", desc=what) as progress:
-                figures[what] = evaluate(infer, card, _counted(batches, progress))
-    for what, found in figures.items():
-        print(f"{what}:")
-        _print_figures(found)
+        text, written = (_by_source if options.manifest else _by_data)(options, card, infer)
+    print(text)
     if options.json:
-        written = figures if len(figures) > 1 else next(iter(figures.values()))
         write_atomically(options.json, json.dumps(written, indent=1) + "\n")
+
+
+def _by_data(options: argparse.Namespace, card: ModelCard, infer: Infer) -> tuple[str, Any]:
+    """Figures on rooms or a config's data, as text and for a JSON file."""
+    from tqdm import tqdm
+
+    from training.evaluate import evaluate
+
+    figures: dict[str, dict[str, float]] = {}
+    for what, batches in _unseen(options, card):
+        with tqdm(unit="image", desc=what) as progress:
+            figures[what] = evaluate(infer, card, _counted(batches, progress))
+    text = "\n".join(f"{what}:\n{_figures_text(found)}" for what, found in figures.items())
+    return text, figures if len(figures) > 1 else next(iter(figures.values()))
+
+
+def _by_source(options: argparse.Namespace, card: ModelCard, infer: Infer) -> tuple[str, Any]:
+    """Figures on the images of a manifest, as text and for a JSON file."""
+    from tqdm import tqdm
+
+    from training.by_source import SourceFigures, group_means, table
+    from training.data.manifest import read_manifest
+    from training.evaluate import evaluate
+
+    sources = read_manifest(options.manifest, card)
+    total = sum(len(source.images) for source in sources)
+    with tqdm(unit="image", total=total, desc=str(options.manifest)) as progress:
+        found = {
+            source.name: SourceFigures(source.group, evaluate(infer, card, _counted(source.batches(), progress)))
+            for source in sources
+        }
+    by_name = {name: {"group": source.group, **source.figures} for name, source in found.items()}
+    return table(found), {"groups": group_means(found), "sources": by_name}
 
 
 def _unseen(options: argparse.Namespace, card: ModelCard) -> Iterator[tuple[str, Iterator[Batch]]]:
@@ -250,7 +280,7 @@ def _export(options: argparse.Namespace) -> None:
         options.out,
         ExportOptions(options.rooms, options.seed, options.images, options.precision, command),
     )
-    _print_figures(card.metrics)
+    print(_figures_text(card.metrics))
     for key, agreement in card.provenance.items():
         if key.startswith("fp16."):
             print(f"{key}: {agreement}")
@@ -311,11 +341,14 @@ def _preview(options: argparse.Namespace) -> None:
     print(f"pictures are in {options.out}")
 
 
-def _print_figures(figures: dict[str, float]) -> None:
+def _figures_text(figures: Mapping[str, float]) -> str:
+    from avtar_ros.aligned_depth import ALIGNED_FIGURES
     from avtar_ros.metrics import FIGURES
 
-    for key, value in figures.items():
-        print(f"{key:24} {value:8.4f} {FIGURES[key].unit:2}  {FIGURES[key].title}")
+    known = FIGURES | ALIGNED_FIGURES
+    return "\n".join(
+        f"{key:24} {value:8.4f} {known[key].unit:2}  {known[key].title}" for key, value in figures.items()
+    )
 
 
 def write_atomically(path: Path, text: str) -> None:

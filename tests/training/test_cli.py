@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.metrics import FIGURES
 from avtar_ros.model_card import read_onnx_card
 from tests.training import tiny
+from tests.training.data import test_manifest
 from training.checkpoint import load_checkpoint
 from training.cli import main
 from training.export import load_model
@@ -66,7 +68,7 @@ def test_export_says_what_it_wrote(
     assert main(["export", str(checkpoint_path), "--out", str(path), "--rooms", "2"]) == 0
     card = read_onnx_card(path)
     *figures, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in figures] == list(card.metrics) == list(FIGURES)
+    assert [line.split()[0] for line in figures] == list(card.metrics) == list(FIGURES | ALIGNED_FIGURES)
     assert last == f"{path}: {path.stat().st_size / 1e6:.1f} MB, segmentation, depth, normals, edges"
     assert card.provenance["exported_by"] == "avtar-train export 'a file.safetensors'"
 
@@ -77,7 +79,7 @@ def test_evaluate_prints_and_writes_every_figure(
     path = tmp_path / "new" / "figures.json"
     assert main(["evaluate", str(exported), "--rooms", "3", "--seed", "7", "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
-    assert figures.keys() == FIGURES.keys()
+    assert figures.keys() == (FIGURES | ALIGNED_FIGURES).keys()
     printed = capsys.readouterr().out
     assert all(key in printed for key in figures)
     # The card was measured on the same rooms.
@@ -89,6 +91,21 @@ def test_a_checkpoint_is_evaluated_like_its_export(exported: Path, checkpoint_pa
     path = tmp_path / "figures.json"
     assert main(["evaluate", str(checkpoint_path), "--rooms", "3", "--seed", "7", "--json", str(path)]) == 0
     assert json.loads(path.read_text()) == pytest.approx(read_onnx_card(exported).metrics, abs=2e-3)
+
+
+def test_a_manifest_is_measured_by_source_and_group(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [test_manifest.entry("wall", images=2), test_manifest.entry("table", "tables", k=None)]
+    manifest, path = test_manifest.write(tmp_path, entries), tmp_path / "figures.json"
+    assert main(["evaluate", str(exported), "--manifest", str(manifest), "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    groups = {name: source["group"] for name, source in figures["sources"].items()}
+    assert groups == {"wall": "rooms", "table": "tables"}
+    assert figures["groups"]["rooms"]["depth.delta1"] == figures["sources"]["wall"]["depth.delta1"]
+    assert "depth.delta1" not in figures["groups"]["tables"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["group", "wall", "table", "mean", "mean"]
 
 
 def test_parts_of_the_data_that_read_alike_are_each_measured(

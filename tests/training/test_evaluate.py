@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.metrics import FIGURES
 from avtar_ros.tasks import Maps
 from tests.training import tiny
@@ -40,9 +41,10 @@ def knowing(batch: Batch, depth_scale: float = 1.0) -> Infer:
 def test_a_perfect_model_has_perfect_figures(rooms: Batch) -> None:
     assert rooms.focal.unique().numel() == 3, "cameras that differ"
     figures = evaluate(knowing(rooms), CARD, [rooms])
-    assert figures.keys() == FIGURES.keys()
+    known = FIGURES | ALIGNED_FIGURES
+    assert figures.keys() == known.keys()
     for key, value in figures.items():
-        perfect = 1 if FIGURES[key].higher_is_better else 0
+        perfect = 1 if known[key].higher_is_better else 0
         assert value == pytest.approx(perfect, abs=0.01), key
 
 
@@ -53,6 +55,19 @@ def test_depth_is_judged_in_metres_of_each_camera(rooms: Batch) -> None:
     assert figures["depth.rmse_m"] == pytest.approx(float((0.5 * depth).square().mean().sqrt()), rel=1e-4)
     assert figures["depth.delta1"] == 0
     assert figures["depth.delta2"] == 1
+
+
+def test_what_is_wrong_by_a_scale_is_right_up_to_it(rooms: Batch) -> None:
+    figures = evaluate(knowing(rooms, depth_scale=1.5), CARD, [rooms])
+    assert figures["depth.scaled_delta1"] == figures["depth.aligned_delta1"] == 1
+    assert figures["depth.scaled_abs_rel"] == pytest.approx(0, abs=1e-4)
+
+
+def test_depth_of_an_unknown_camera_is_judged_up_to_scale_alone(rooms: Batch) -> None:
+    unknown = Batch(rooms.image, {"depth": rooms.maps["depth"]}, torch.full_like(rooms.focal, torch.nan))
+    figures = evaluate(knowing(rooms), CARD, [unknown])
+    assert figures.keys() == ALIGNED_FIGURES.keys()
+    assert figures["depth.aligned_abs_rel"] == pytest.approx(0, abs=1e-4)
 
 
 def test_small_images_of_a_first_phase_are_judged_over_the_whole_range_of_depth() -> None:
