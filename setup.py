@@ -73,7 +73,7 @@ setup(
             "onnx>=1.16",
             "onnxruntime>=1.17",
             "onnxscript>=0.5",
-            "pydantic>=2",
+            "pydantic>=2.11",
             "safetensors>=0.4",
             "scipy>=1.10",
             "torch>=2.9",

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from avtar_ros.tasks import SEGMENTATION, TASKS
-from training.data.config import AugmentConfig, DataConfig, PicturesConfig, RoomsConfig, key_path
+from training.data.config import AugmentConfig, DataConfig, MixedConfig, PicturesConfig, RoomsConfig, key_path
 from training.errors import TrainingError
 from training.overrides import OPTION, override
 from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
@@ -164,9 +164,6 @@ class RunConfig(Section):
         for i, phase in enumerate(self.phases):
             if absent := [name for name in phase.learns if name not in self.tasks]:
                 raise fault(f"phases.{i}.learns", f"names {absent}, which `tasks` does not")
-        learnt = {name for phase in self.phases for name in phase.learns or self.tasks}
-        if SEGMENTATION.name in learnt and not self.data.classes:
-            raise fault("tasks", "names segmentation, but `data` has no labels: leave it out, or mix some in")
         return self
 
     @model_validator(mode="after")
@@ -237,6 +234,15 @@ def _pointless(config: RunConfig) -> Iterator[tuple[str, str]]:
                 yield f"phases.{i}.loss_weights.{name}", f"is no task that the phase learns, {', '.join(learnt)}"
         if phase.warmup_steps > phase.steps:
             yield f"phases.{i}.warmup_steps", f"{phase.warmup_steps} are more than `steps`, {phase.steps}"
+    if isinstance(config.data, MixedConfig):
+        try:
+            config.data.check_classes()
+        except TrainingError as error:
+            yield "data.parts", str(error)
+            return
+    learnt_by_any = {name for phase in config.phases for name in phase.learns or config.tasks}
+    if SEGMENTATION.name in learnt_by_any and not config.data.classes:
+        yield "tasks", "names segmentation, but `data` has no labels: leave it out, or mix some in"
     if all(isinstance(data, PicturesConfig) for data in config.data.single):
         yield "data", "pictures have no maps to learn from; give them a teacher (`dataset: taught`)"
 

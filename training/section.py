@@ -26,7 +26,7 @@ UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 class Section(BaseModel):
     """A part of a config: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
 def fault(key: str, what: str) -> PydanticCustomError:

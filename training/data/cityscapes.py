@@ -32,14 +32,14 @@ class CityscapesDataset(FrameDataset):
     """
 
     def __init__(self, config: CityscapesConfig, split: Split) -> None:
-        super().__init__(config.classes, config.width, config.height)
+        super().__init__(config.own_classes, config.width, config.height)
         require(config.root, "Cityscapes", FOLDERS)
         self._root, self._split, self._max_depth = config.root, SPLITS[split], config.max_depth_m
         images = config.root / "leftImg8bit" / self._split
         self._names = sorted(path.relative_to(images).as_posix() for path in images.glob(f"*/*{SUFFIX}"))
         if not self._names:
             raise TrainingError(f"{images}: expected CITY/*{SUFFIX}. {contents(images)}")
-        self._class_of_id = id_table(CITYSCAPES_IDS, config.classes)
+        self._class_of_id = id_table(CITYSCAPES_IDS, config.own_classes)
 
     def __len__(self) -> int:
         return len(self._names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from avtar_ros.meaning import SemanticClass
 
 Classes = tuple[SemanticClass, ...]
@@ -13,9 +15,13 @@ def _color(number: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def numbered(names: Iterable[str]) -> Classes:
+    """Classes from their names alone, for data sets that publish no colours."""
+    return tuple(SemanticClass(name, _color(i + 1)) for i, name in enumerate(names))
+
+
 def _numbered(names: str) -> Classes:
-    """Classes from names between commas, for data sets that publish no colours."""
-    return tuple(SemanticClass(name.strip(), _color(i + 1)) for i, name in enumerate(names.split(",")))
+    return numbered(name.strip() for name in names.split(","))
 
 
 NYUD_40 = _numbered(

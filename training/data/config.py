@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from typing_extensions import Self
 
-from avtar_ros.meaning import SemanticClass
+from avtar_ros.meaning import UNLABELLED, SemanticClass
 from avtar_ros.model_card import read_onnx_card
 from training.data import classes
+from training.data.sized import Sized
+from training.data.sized import Split as Split
+from training.data.vocabulary import onto, vocabularies, vocabulary
+from training.errors import TrainingError
 from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
-
-Split = Literal["train", "validation"]
 
 
 class AugmentConfig(Section):
@@ -27,18 +29,6 @@ class AugmentConfig(Section):
     camera: Annotated[Real, Field(ge=0, le=1)] = 0.0
 
 
-class Sized(Section):
-    """What all data sets have: the size of the images in training."""
-
-    width: Positive = 256
-    height: Positive = 192
-
-    @property
-    def single(self) -> tuple[Self, ...]:
-        """The data sets that it is made of: itself."""
-        return (self,)
-
-
 class RoomsConfig(Sized):
     """Synthetic rooms: `rooms` of them from seed `first_seed` on; `validation_rooms` others to watch training by."""
 
@@ -49,7 +39,7 @@ class RoomsConfig(Sized):
     validation_seed: Whole = 2_000_000
 
     @property
-    def classes(self) -> classes.Classes:
+    def own_classes(self) -> classes.Classes:
         from training.data.synthetic_rooms import CLASSES
 
         return tuple(SemanticClass(*c) for c in CLASSES)
@@ -67,7 +57,7 @@ class NyudConfig(Sized):
     labels: Literal[40, 13] = 40
 
     @property
-    def classes(self) -> classes.Classes:
+    def own_classes(self) -> classes.Classes:
         return classes.NYUD_40 if self.labels == 40 else classes.NYUD_13
 
     @property
@@ -84,7 +74,7 @@ class CityscapesConfig(Sized):
     max_depth_m: Rate = 80.0
 
     @property
-    def classes(self) -> classes.Classes:
+    def own_classes(self) -> classes.Classes:
         return classes.CITYSCAPES_19 if self.labels == 19 else classes.CITYSCAPES_16
 
     @property
@@ -106,7 +96,7 @@ class TaskonomyConfig(Sized):
     field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] | None = None
 
     @property
-    def classes(self) -> classes.Classes:
+    def own_classes(self) -> classes.Classes:
         return classes.TASKONOMY
 
     @property
@@ -124,7 +114,7 @@ class OmnidataConfig(TaskonomyConfig):
     depth_steps_per_m: Rate
 
     @property
-    def classes(self) -> classes.Classes:
+    def own_classes(self) -> classes.Classes:
         return ()
 
     @property
@@ -144,7 +134,7 @@ class SynthiaConfig(Sized):
     validation_images: Positive = 400
 
     @property
-    def classes(self) -> classes.Classes:
+    def own_classes(self) -> classes.Classes:
         return classes.CITYSCAPES_16
 
     @property
@@ -167,10 +157,6 @@ class BagConfig(Sized):
     max_depth_m: Rate = 10.0
 
     @property
-    def classes(self) -> classes.Classes:
-        return ()
-
-    @property
     def description(self) -> str:
         return f"camera recording {self.bag.name}"
 
@@ -185,10 +171,6 @@ class PicturesConfig(Sized):
     folder: UserPath
     field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] = 60.0
     validation_images: Positive = 50
-
-    @property
-    def classes(self) -> classes.Classes:
-        return ()
 
     @property
     def description(self) -> str:
@@ -258,10 +240,14 @@ class PartConfig(Section):
 
 
 class MixedConfig(Section):
-    """Several data sets in one run; each may lack maps that others have. Their classes must be the same."""
+    """Several data sets in one run; each may lack maps that others have.
+
+    Their classes must be the same, or `classes` names the vocabulary that all are brought to.
+    """
 
     dataset: Literal["mixed"]
     parts: tuple[PartConfig, ...]
+    vocabulary: str | None = Field(default=None, alias="classes")
 
     @property
     def single(self) -> tuple[SingleConfig, ...]:
@@ -277,6 +263,8 @@ class MixedConfig(Section):
 
     @property
     def classes(self) -> classes.Classes:
+        if self.vocabulary is not None:
+            return vocabulary(self.vocabulary)
         return next((part.data.classes for part in self.parts if part.data.classes), ())
 
     @property
@@ -291,14 +279,33 @@ class MixedConfig(Section):
             raise fault("parts", "must name two data sets or more")
         if len({(part.data.width, part.data.height) for part in self.parts}) > 1:
             raise fault("parts", "must all have the same width and height")
-        if len({part.data.classes for part in self.parts} - {()}) > 1:
-            raise fault("parts", "those with segmentation must have the same classes")
         return self
+
+    def check_classes(self) -> None:
+        """Raises TrainingError where the parts' classes are not, and are not brought to, the same.
+
+        No part of the section's own check: some classes are in files that a checkpoint outlives.
+        """
+        if self.vocabulary is None:
+            if len({part.data.classes for part in self.parts} - {()}) > 1:
+                raise TrainingError(
+                    "those with segmentation must have the same classes; bring them to a vocabulary of their own each, "
+                    f"or all of them to one by `data.classes`: {', '.join(vocabularies())}"
+                )
+            return
+        target = vocabulary(self.vocabulary)
+        for i, part in enumerate(self.parts):
+            own = part.data.classes
+            if own and not any(new != UNLABELLED for new in onto(own, target).ids):
+                raise TrainingError(
+                    f"none of the classes of part {i} is one of {self.vocabulary} by name; give that part `classes`"
+                )
 
 
 DataConfig = Annotated[SingleConfig | Annotated[MixedConfig, Tag("mixed")], Discriminator(_dataset)]
 
 
 def key_path(location: Sequence[int | str]) -> str:
-    """The path of a key as it stands in the YAML, from pydantic's, which names the chosen data set too."""
-    return ".".join(str(part) for part in location if part not in TAGS)
+    """The path of a key as it stands in the YAML, from pydantic's, which names the chosen data set after `data` too."""
+    pairs = zip(("", *location), location, strict=False)
+    return ".".join(str(part) for before, part in pairs if before != "data" or part not in TAGS)

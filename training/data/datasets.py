@@ -28,16 +28,22 @@ from training.data.mixed import MixedDataset
 from training.data.nyud import FRAMES, MAPPING, SPLITS, NyudDataset
 from training.data.nyud_mt import FOLDERS, NyudMtDataset
 from training.data.pictures import PicturesDataset
+from training.data.renamed import RenamedDataset
 from training.data.rooms import RoomsDataset
 from training.data.synthia import SynthiaDataset
 from training.data.taskonomy import TaskonomyDataset
 from training.data.taught import TaughtDataset
+from training.data.vocabulary import onto
 from training.errors import TrainingError
 
 
 def open_dataset(config: DataConfig, split: Split) -> Dataset:
     """The data set that a config names. Raises TrainingError or BagError where its files are not as they should be."""
-    return _OPENERS[type(config)](config, split)
+    dataset = _OPENERS[type(config)](config, split)
+    table = None if isinstance(config, MixedConfig | TaughtConfig) else config.class_table
+    if table is None or dataset.classes == table.classes:
+        return dataset
+    return RenamedDataset(dataset, table, config.description if split == "train" else "")
 
 
 def _rooms(config: RoomsConfig, split: Split) -> Dataset:
@@ -66,8 +72,13 @@ def _mixed(config: MixedConfig, split: Split) -> Dataset:
     # Rooms last: rendering them takes minutes, and a folder that is missing should be known before.
     rooms_last = sorted(range(len(config.parts)), key=lambda i: isinstance(config.parts[i].data, RoomsConfig))
     opened = {i: open_dataset(config.parts[i].data, split) for i in rooms_last}
+    classes = config.classes
+    for i, dataset in opened.items():
+        if config.vocabulary is not None and dataset.classes not in ((), classes):
+            what = config.parts[i].data.description if split == "train" else ""
+            opened[i] = RenamedDataset(dataset, onto(dataset.classes, classes), what)
     parts = [(opened[i], part.repeat if split == "train" else 1) for i, part in enumerate(config.parts)]
-    return MixedDataset(parts, config.classes)
+    return MixedDataset(parts, classes)
 
 
 _OPENERS: dict[type, Callable[[Any, Split], Dataset]] = {

@@ -37,7 +37,7 @@ class NyudDataset(FrameDataset):
     """
 
     def __init__(self, config: NyudConfig, split: Split) -> None:
-        super().__init__(config.classes, config.width, config.height)
+        super().__init__(config.own_classes, config.width, config.height)
         require(config.root, "NYU Depth v2", (FRAMES, SPLITS, MAPPING))
         self._file = _open_frames(config.root / FRAMES)
         self._indices = matlab_array(config.root / SPLITS, SPLIT_KEYS[split]).astype(np.intp).ravel() - 1

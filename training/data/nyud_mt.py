@@ -40,7 +40,7 @@ class NyudMtDataset(FrameDataset):
     """
 
     def __init__(self, config: NyudConfig, split: Split) -> None:
-        super().__init__(config.classes, config.width, config.height)
+        super().__init__(config.own_classes, config.width, config.height)
         require(config.root, "NYUD-MT", FOLDERS)
         self._root = config.root
         listed = config.root / "gt_sets" / f"{SPLITS[split]}.txt"

@@ -15,7 +15,7 @@ class PicturesDataset(FrameDataset):
     """The pictures in a folder and all below it, by name. Raises TrainingError where there are too few."""
 
     def __init__(self, config: PicturesConfig, split: Split) -> None:
-        super().__init__(config.classes, config.width, config.height)
+        super().__init__(config.own_classes, config.width, config.height)
         self._degrees = config.field_of_view_deg
         paths = sorted(path for path in config.folder.rglob("*") if path.suffix.lower() in ENDINGS)
         if len(paths) <= config.validation_images:

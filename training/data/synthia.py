@@ -30,7 +30,7 @@ class SynthiaDataset(FrameDataset):
     """
 
     def __init__(self, config: SynthiaConfig, split: Split) -> None:
-        super().__init__(config.classes, config.width, config.height)
+        super().__init__(config.own_classes, config.width, config.height)
         require(config.root, "SYNTHIA-RAND-CITYSCAPES", ("RGB", "GT/LABELS", "Depth"))
         self._root, self._focal_px = config.root, config.focal_px
         names = sorted(path.name for path in (config.root / "RGB").glob("*.png"))

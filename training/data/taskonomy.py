@@ -38,10 +38,10 @@ class TaskonomyDataset(FrameDataset):
     """
 
     def __init__(self, config: TaskonomyConfig, split: Split) -> None:
-        super().__init__(config.classes, config.width, config.height)
+        super().__init__(config.own_classes, config.width, config.height)
         self._config = config
         self._readers_of = {
-            SEGMENTATION.name: {"segment_semantic": self._segmentation} if config.classes else {},
+            SEGMENTATION.name: {"segment_semantic": self._segmentation} if config.own_classes else {},
             DEPTH.name: {"depth_zbuffer": self._depth, "depth_euclidean": self._depth_along_axis},
             NORMALS.name: {"normal": self._normals},
             EDGES.name: {"edge_texture": self._edges},
