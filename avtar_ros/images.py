@@ -6,7 +6,6 @@ or of sensor_msgs/CompressedImage (format, data). Every fault in a message raise
 
 from __future__ import annotations
 
-import struct
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.errors import AvtarError
+from avtar_ros.errors import ImageError as ImageError
+from avtar_ros.transports import EXR, JPEG, unpack_depth, unpack_zstd, whole_jpeg
+from avtar_ros.transports import ImageFields as ImageFields
+from avtar_ros.transports import encoding_of as encoding_of
+from avtar_ros.transports import is_compressed as is_compressed
 
 RgbImage = NDArray[np.uint8]
-
-
-class ImageError(AvtarError):
-    """An image message that cannot be made sense of."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class Layout:
     even_height: int = 1
 
 
+BAYER = "bayer_"
 # OpenCV names a Bayer pattern after its second row, ROS after its first: rggb there is BG here.
 _BAYER = {
     "rggb": cv2.COLOR_BayerBG2RGB,
@@ -54,7 +54,7 @@ _YUY2 = Layout("u1", 2, cv2.COLOR_YUV2RGB_YUY2, even_width=2)
 
 COLOR_LAYOUTS: dict[str, Layout] = {
     **{f"{name}{8 * size}": Layout(f"u{size}", *how) for name, how in _COLORS.items() for size in (1, 2)},
-    **{f"bayer_{name}{8 * size}": Layout(f"u{size}", 1, code, even_width=2, even_height=2)
+    **{f"{BAYER}{name}{8 * size}": Layout(f"u{size}", 1, code)
        for name, code in _BAYER.items() for size in (1, 2)},
     "8UC1": Layout("u1", 1, cv2.COLOR_GRAY2RGB),
     "8UC3": Layout("u1", 3, cv2.COLOR_BGR2RGB),
@@ -72,8 +72,6 @@ DEPTH_LAYOUTS: dict[str, Layout] = {
     "32FC1": Layout("f4", 1, None),
 }
 _GIVE_COLOR = "Give a camera's colour topic."
-_JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")
 
 
 def to_rgb(message: Any) -> RgbImage:
@@ -82,7 +80,9 @@ def to_rgb(message: Any) -> RgbImage:
     Where the message already is rgb8 the result is a view of its data. Raises ImageError.
     """
     if is_compressed(message):
-        return _decode_color(message)
+        if message.format != "zstd":
+            return _decode_color(message)
+        message = unpack_zstd(message)
     if message.encoding in DEPTH_LAYOUTS.keys() - COLOR_LAYOUTS.keys():
         raise ImageError(f"encoding {message.encoding!r} holds measurements, not colours. {_GIVE_COLOR}")
     layout, array = pixels(message, COLOR_LAYOUTS)
@@ -92,11 +92,13 @@ def to_rgb(message: Any) -> RgbImage:
 def depth_metres(message: Any) -> NDArray[np.float32]:
     """The depth image in a message as (H, W) float32 metres, NaN where unknown.
 
-    Takes 16UC1 (millimetres; 0 and 65535 unknown), 32FC1 (metres) and both compressed by compressedDepth.
+    Takes 16UC1 (millimetres; 0 and 65535 unknown), 32FC1 (metres) and both as every transport without loss packs them.
     Raises ImageError.
     """
     if is_compressed(message):
-        return _decode_depth(message)
+        if message.format != "zstd":
+            return _decode_depth(message)
+        message = unpack_zstd(message)
     _, array = pixels(message, DEPTH_LAYOUTS)
     return _metres(array)
 
@@ -106,22 +108,6 @@ def to_millimetres(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
     millimetres = np.rint(depth * np.float32(1000))
     known = (millimetres > 0) & (millimetres < 65535)  # false for NaN as well
     return np.where(known, millimetres, np.float32(0)).astype(np.uint16)
-
-
-def is_compressed(message: Any) -> bool:
-    return hasattr(message, "format")
-
-
-@dataclass(frozen=True)
-class ImageFields:
-    """What sensor_msgs/Image wants besides its header; `data` is flat, a view of the array it came from."""
-
-    height: int
-    width: int
-    encoding: str
-    is_bigendian: int
-    step: int
-    data: NDArray[np.uint8]
 
 
 def to_message_fields(array: NDArray[Any], encoding: str) -> ImageFields:
@@ -164,7 +150,10 @@ def pixels(message: Any, layouts: dict[str, Layout]) -> tuple[Layout, NDArray[An
 
 def _convert(array: NDArray[Any], code: int | None) -> RgbImage:
     """RGB uint8 of an image whose conversion to RGB is the OpenCV `code`."""
-    converted = array if code is None else cv2.cvtColor(array, code)
+    try:
+        converted = array if code is None else cv2.cvtColor(array, code)
+    except cv2.error as error:
+        raise ImageError(f"an image of {array.shape[1]}x{array.shape[0]} cannot be made colours ({error}).") from error
     if converted.dtype == np.uint16:
         converted = cv2.convertScaleAbs(converted, alpha=255 / 65535)
     rgb: RgbImage = np.asarray(converted, np.uint8)
@@ -172,54 +161,70 @@ def _convert(array: NDArray[Any], code: int | None) -> RgbImage:
 
 
 def _decode_color(message: Any) -> RgbImage:
-    if "compressedDepth" in message.format:
+    encoding = encoding_of(message)
+    if "compressedDepth" in message.format or encoding in DEPTH_LAYOUTS.keys() - COLOR_LAYOUTS.keys():
         raise ImageError(f"format {message.format!r} holds depth, not colours. {_GIVE_COLOR}")
     # Bayer images are compressed as they are, one channel; all others as colour or grey.
-    source = COLOR_LAYOUTS.get(message.format.partition(";")[0].strip())
-    if source is not None and source.even_height == 2:
-        mosaic = _decode(message, 0, cv2.IMREAD_UNCHANGED)
+    if encoding.startswith(BAYER) and encoding in COLOR_LAYOUTS:
+        mosaic = _decode(message, cv2.IMREAD_UNCHANGED)
         if mosaic.ndim == 2:
-            return _convert(mosaic, source.to_rgb)
+            return _convert(mosaic, COLOR_LAYOUTS[encoding].to_rgb)
     # A turned image would no longer fit its CameraInfo.
-    return _convert(_decode(message, 0, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+    return _convert(_decode(message, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
 
 
 def _decode_depth(message: Any) -> NDArray[np.float32]:
-    """Depth packed by compressed_depth_image_transport: a 12-byte header, then a 16-bit PNG.
-
-    The PNG holds millimetres, or for 32FC1 quantised inverse depth q: z = a / (q - b), a and b in the header.
-    """
-    encoding = message.format.partition(";")[0].strip()
-    if "compressedDepth" not in message.format or encoding not in DEPTH_LAYOUTS:
+    """Depth of compressedDepth, or a picture of 16 bits (millimetres) or real numbers (metres)."""
+    if "compressedDepth" not in message.format:
+        stored = _decode(message, cv2.IMREAD_UNCHANGED)
+        if stored.dtype not in (np.uint16, np.float32) or stored.ndim != 2:
+            channels = stored.shape[2] if stored.ndim == 3 else 1
+            raise ImageError(
+                f"format {message.format!r} is no depth: {stored.dtype} with {channels} channels. Depth has one, of 16 "
+                "bits or real numbers."
+            )
+        return _metres(stored)
+    encoding = encoding_of(message)
+    if encoding not in (*DEPTH_LAYOUTS, "", "compressedDepth"):
         raise ImageError(
             f"format {message.format!r} is no depth. Known: 16UC1 and 32FC1, each with '; compressedDepth'."
         )
-    if len(message.data) <= _COMPRESSED_DEPTH_HEADER.size:
-        raise ImageError(f"{len(message.data)} bytes of data are too few for format {message.format!r}.")
-    _, a, b = _COMPRESSED_DEPTH_HEADER.unpack_from(message.data)
-    stored = _decode(message, _COMPRESSED_DEPTH_HEADER.size, cv2.IMREAD_UNCHANGED)
-    if stored.dtype != np.uint16 or stored.ndim != 2:
-        raise ImageError(f"format {message.format!r} needs a grey 16-bit PNG, not {stored.dtype}.")
+    quantised = unpack_depth(message, lambda data: _decode_picture(message, data, cv2.IMREAD_UNCHANGED))
+    stored, a, b = quantised.stored, quantised.a, quantised.b
     if encoding != "32FC1":
         return _metres(stored)
+    if a is None or b is None:
+        raise ImageError(
+            f"format {message.format!r}: the 12 bytes that say what the numbers mean are missing. Record the raw "
+            "image, or 16UC1."
+        )
     with np.errstate(divide="ignore"):
         inverse = np.float32(a) / (stored.astype(np.float32) - np.float32(b))
     return np.where(stored == 0, np.float32(np.nan), inverse)
 
 
-def _decode(message: Any, offset: int, flags: int) -> NDArray[Any]:
-    """The picture file that starts at byte `offset` of the message's data."""
-    data = np.frombuffer(message.data, np.uint8)[offset:]
+def _decode(message: Any, flags: int) -> NDArray[Any]:
+    """The picture file that a message's data are."""
+    return _decode_picture(message, np.frombuffer(message.data, np.uint8), flags)
+
+
+def _decode_picture(message: Any, data: NDArray[np.uint8], flags: int) -> NDArray[Any]:
     what = f"format {message.format!r}: the {data.size} bytes of data"
-    if data[:2].tobytes() == _JPEG_BEGIN and _JPEG_END not in data.tobytes():
-        raise ImageError(f"{what} are a jpeg that is cut off.")  # older OpenCV would fill it up with grey
-    try:
-        decoded = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error as error:
-        raise ImageError(f"{what} cannot be decoded ({error}).") from error
-    if decoded is None:
-        raise ImageError(f"{what} are no jpeg or png, or a damaged one.")
-    return decoded
+
+    def decode(picture: NDArray[np.uint8]) -> NDArray[Any]:
+        try:
+            decoded = cv2.imdecode(picture, flags) if picture.size else None
+        except cv2.error as error:
+            raise ImageError(f"{what} cannot be decoded ({error}).") from error
+        if decoded is None:
+            exr = "OpenEXR, which OpenCV is built without" if picture[:4].tobytes() == EXR else None
+            raise ImageError(f"{what} are {exr or 'no jpeg or png, or a damaged one'}.")
+        return decoded
+
+    whole = whole_jpeg(data, decode) if data[:2].tobytes() == JPEG else decode(data)
+    if whole is None:
+        raise ImageError(f"{what} are a jpeg that is cut off.")
+    return whole
 
 
 def _metres(stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -41,7 +41,8 @@ def normals_from_depth(depth: Map, camera: Pinhole, window: Window = Window()) -
     lies before and behind a border, and lose all pixels around each unknown one.
     """
     height, width = depth.shape
-    inverse = np.where(depth > 0, 1 / np.where(depth > 0, depth, 1), np.nan).astype(np.float32)
+    known = (depth > 0) & np.isfinite(depth)
+    inverse = np.where(known, 1 / np.where(known, depth, 1), np.nan).astype(np.float32)
     padded = np.pad(inverse, window.reach, constant_values=np.nan)
     rays = camera.rays(width, height)
     normals = np.empty((height, width, 3), np.float32)

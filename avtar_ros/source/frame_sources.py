@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from avtar_ros.errors import AvtarError
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import to_message_fields
+from avtar_ros.pictures import in_order
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v")
@@ -165,18 +166,26 @@ class BagSource(FrameSource):
 
 
 class FolderSource(FrameSource):
-    """Pictures in the order of their names, FOLDER_RATE a second."""
+    """Pictures in the order of their names, FOLDER_RATE a second, upright as their EXIF data say."""
 
     def __init__(self, path: Path, pictures: list[Path]) -> None:
         self.description = f"{path}, {len(pictures)} pictures"
         self._pictures = pictures
 
     def frames(self) -> Iterator[SourceFrame]:
-        for index, path in enumerate(self._pictures):
+        index, damaged = 0, []
+        for path in self._pictures:
             picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if picture is None:
-                raise SourceError(f"{path}: not a picture, or a damaged one. Remove it from the folder.")
+                damaged.append(path)
+                continue
             yield _frame(round(index * 1e9 / FOLDER_RATE), picture)
+            index += 1
+        if damaged:
+            first = f"{damaged[0]}: not a picture, or a damaged one. Remove it from the folder."
+            self.damage = first if len(damaged) == 1 else f"{len(damaged)} pictures were left out. The first, {first}"
+            if not index:
+                raise SourceError(self.damage)
 
 
 class VideoSource(FrameSource):
@@ -237,7 +246,7 @@ def _no_images(source: FrameSource) -> SourceError:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    return in_order(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
 
 
 def _frame(stamp_ns: int, bgr: NDArray[Any]) -> SourceFrame:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
+from avtar_ros.pictures import is_hidden
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import CITYSCAPES_19, CITYSCAPES_IDS, Classes
 from training.data.config import CityscapesConfig, Split
@@ -36,7 +37,8 @@ class CityscapesDataset(FrameDataset):
         require(config.root, "Cityscapes", FOLDERS)
         self._root, self._split, self._max_depth = config.root, SPLITS[split], config.max_depth_m
         images = config.root / "leftImg8bit" / self._split
-        self._names = sorted(path.relative_to(images).as_posix() for path in images.glob(f"*/*{SUFFIX}"))
+        paths = (path for path in images.glob(f"*/*{SUFFIX}") if not is_hidden(path))
+        self._names = sorted(path.relative_to(images).as_posix() for path in paths)
         if not self._names:
             raise TrainingError(f"{images}: expected CITY/*{SUFFIX}. {contents(images)}")
         self._class_of_id = id_table(CITYSCAPES_IDS, config.own_classes)

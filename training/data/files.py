@@ -18,9 +18,12 @@ LISTED = 8
 """How many names of a folder are shown in an error."""
 
 
-def read_image(path: Path) -> Image:
-    """A photograph of any format as RGB (H, W, 3). Raises TrainingError where it is missing or damaged."""
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+def read_image(path: Path, upright: bool = False) -> Image:
+    """A photograph of any format as RGB (H, W, 3). Raises TrainingError where it is missing or damaged.
+
+    `upright` turns it as its EXIF data say, which one must not where there are maps of its pixels.
+    """
+    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     return np.asarray(cv2.cvtColor(_read(path, flags), cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.pictures import in_order
 from training.data.config import PicturesConfig, Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import contents, read_image
@@ -12,12 +13,12 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class PicturesDataset(FrameDataset):
-    """The pictures in a folder and all below it, by name. Raises TrainingError where there are too few."""
+    """The pictures in a folder and all below it, upright, by name. Raises TrainingError where there are too few."""
 
     def __init__(self, config: PicturesConfig, split: Split) -> None:
         super().__init__(config.own_classes, config.width, config.height)
         self._degrees = config.field_of_view_deg
-        paths = sorted(path for path in config.folder.rglob("*") if path.suffix.lower() in ENDINGS)
+        paths = in_order(path for path in config.folder.rglob("*") if path.suffix.lower() in ENDINGS)
         if len(paths) <= config.validation_images:
             raise TrainingError(
                 f"{config.folder}: expected more than the {config.validation_images} pictures ({', '.join(ENDINGS)}) "
@@ -30,5 +31,5 @@ class PicturesDataset(FrameDataset):
         return len(self._paths)
 
     def frame(self, index: int) -> Sample:
-        image = read_image(self._paths[index])
+        image = read_image(self._paths[index], upright=True)
         return Sample(image, {}, Pinhole.of_view(image.shape[1], image.shape[0], self._degrees))

@@ -8,6 +8,7 @@ import numpy as np
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
+from avtar_ros.pictures import is_hidden
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import CITYSCAPES_16, SYNTHIA_IDS
 from training.data.config import Split, SynthiaConfig
@@ -33,7 +34,7 @@ class SynthiaDataset(FrameDataset):
         super().__init__(config.own_classes, config.width, config.height)
         require(config.root, "SYNTHIA-RAND-CITYSCAPES", ("RGB", "GT/LABELS", "Depth"))
         self._root, self._focal_px = config.root, config.focal_px
-        names = sorted(path.name for path in (config.root / "RGB").glob("*.png"))
+        names = sorted(path.name for path in (config.root / "RGB").glob("*.png") if not is_hidden(path))
         if len(names) <= config.validation_images:
             raise TrainingError(
                 f"{config.root / 'RGB'}: expected more than the {config.validation_images} pictures of "

@@ -86,3 +86,13 @@ def test_a_wide_window_evens_out_noise(step: int) -> None:
         for window in (Window(reach=2), Window(reach=6, step=step))
     )
     assert wide < narrow / 3
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [np.inf, -np.inf, 0, -1])
+def test_what_is_out_of_range_is_as_unknown_as_nan_and_says_nothing(far: float) -> None:
+    depth = np.full((20, 30), 2, np.float32) + np.arange(30, dtype=np.float32) / 10
+    depth[:9] = np.nan
+    expected = normals_from_depth(depth, Pinhole.centred(30, 20, 30))
+    depth[:9] = far
+    np.testing.assert_array_equal(normals_from_depth(depth, Pinhole.centred(30, 20, 30)), expected)

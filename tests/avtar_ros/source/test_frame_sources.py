@@ -184,3 +184,13 @@ def test_a_bag_without_the_topic_lists_those_that_it_has(tmp_path: Path) -> None
     path = tiny_bags.write_ros2_bag(tmp_path / "bag")
     with pytest.raises(AvtarError, match=r"no topic /nope(.|\n)*/camera/color/image_raw(.|\n)*/chatter"):
         open_source(str(path), ["/nope"])
+
+
+def test_of_a_folder_with_a_damaged_picture_the_others_are_played(tmp_path: Path) -> None:
+    for i in (1, 2, 10):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), cv2.cvtColor(tiny_bags.image(i), cv2.COLOR_RGB2BGR))
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    with open_source(str(tmp_path)) as source:
+        for i, image in zip((1, 2, 10), images(source), strict=True):
+            np.testing.assert_array_equal(image, tiny_bags.image(i))
+        assert "3.png: not a picture" in str(source.damage)
