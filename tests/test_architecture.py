@@ -30,8 +30,8 @@ RERUN = ("avtar_ros/replay/running/rerun_log.py",)
 # The floors of each house from the ground up: what stands further on in a list imports only what stands before it.
 FLOORS = {
     "avtar_ros": (
-        "version errors memory files resources pictures geometry meaning rendering tasks model_card rvl transports images "
-        "metrics aligned_depth agreement engines perception bags ros node source predict replay demo"
+        "version errors memory files resources pictures geometry meaning rendering tasks model_card rvl transports "
+        "images metrics aligned_depth agreement engines perception bags ros node source predict replay demo"
     ),
     "avtar_ros.replay": "judging report running comparing fleet commands cli",
 }
