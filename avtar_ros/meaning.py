@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+
+class _Divisible(Protocol):
+    def __truediv__(self, other: float, /) -> Any: ...
+
+
+F = TypeVar("F", bound=_Divisible)
+"""A number, or an array or tensor of them."""
 
 UNLABELLED = 255
 """The class id of what has no label."""
@@ -22,6 +30,14 @@ class DepthRange:
     min_m: float
     max_m: float
     focal_px: float
+
+    def scale(self, focal_px: F) -> F:
+        """Factor on predicted depth for cameras of other focal lengths, in pixels at the model's input width.
+
+        A metre at z spans f / z pixels: what looks the same through twice the focal length is twice as far.
+        """
+        factor: F = focal_px / self.focal_px
+        return factor
 
 
 class Meaning(Protocol):

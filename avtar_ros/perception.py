@@ -87,15 +87,11 @@ class Perception:
         return maps
 
     def depth_scale(self, frame: Frame) -> np.float32:
-        """Factor on predicted depth: fx of the camera at the model's input width over the fx trained for.
-
-        A metre at z spans f / z pixels: what looks the same through twice the focal length is twice as far.
-        1 where the camera's focal length is not known.
-        """
+        """Factor on predicted depth for the frame's camera; 1 where its focal length is not known."""
         card = self.engine.card
         if frame.focal_px is None or card.depth is None:
             return np.float32(1)
-        return np.float32(frame.focal_px * card.width / frame.image.shape[1] / card.depth.focal_px)
+        return np.float32(card.depth.scale(frame.focal_px * card.width / frame.image.shape[1]))
 
 
 def check_image(image: Any) -> None:

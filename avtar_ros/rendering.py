@@ -1,4 +1,4 @@
-"""Colours for maps: what people look at. All images are RGB uint8."""
+"""Pictures for people: overlays, rows of pictures, legends. All are RGB uint8."""
 
 from __future__ import annotations
 
@@ -9,36 +9,6 @@ from numpy.typing import NDArray
 from avtar_ros.meaning import Meaning
 
 Image = NDArray[np.uint8]
-
-
-def color_classes(ids: Image, meaning: Meaning) -> Image:
-    """Class ids (H, W) to their colours (H, W, 3); ids without a meaning are black."""
-    table = np.zeros((1, 256, 3), np.uint8)
-    table[0, : len(meaning.classes)] = [c.color for c in meaning.classes]
-    return cv2.LUT(cv2.merge([ids] * 3), table).astype(np.uint8, copy=False)  # a fifth of the time of table[ids]
-
-
-def color_depth(depth: NDArray[np.float32], meaning: Meaning) -> Image:
-    """Depth (H, W) in metres to Turbo, near = red; logarithmic over the range of the model; unknown = black."""
-    assert meaning.depth is not None
-    low, high = np.log(meaning.depth.min_m), np.log(meaning.depth.max_m)
-    known = depth > 0  # false for NaN as well
-    nearness = (high - cv2.log(np.where(known, depth, np.float32(1)))) * np.float32(255 / (high - low))
-    levels = np.clip(nearness, 0, 255).astype(np.uint8)
-    colors = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
-    return cv2.bitwise_and(colors, colors, mask=known.view(np.uint8)).astype(np.uint8, copy=False)
-
-
-def color_normals(normals: NDArray[np.float32], meaning: Meaning) -> Image:
-    """Normals (H, W, 3) to the customary colours: red = left, green = up, blue = towards the camera."""
-    levels: Image = np.nan_to_num(127.5 - 127.5 * normals, nan=0.0).clip(0, 255).astype(np.uint8)
-    return levels
-
-
-def color_edges(edges: NDArray[np.float32], meaning: Meaning) -> Image:
-    """Edge probability (H, W) to grey, 1 = white."""
-    levels = np.nan_to_num(255 * edges, nan=0.0).clip(0, 255).astype(np.uint8)
-    return np.repeat(levels[..., None], 3, axis=-1)
 
 
 def overlay(image: Image, colors: Image, opacity: float) -> Image:

@@ -28,7 +28,7 @@ from training.config import AffinityConfig, BackboneConfig, ModelConfig, PhaseCo
 from training.data.batch import Batch
 from training.data.synthetic_rooms import render_rooms
 from training.fit import PhaseRun
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT
 
 DEMO = Path(__file__).parents[1] / "training" / "configs" / "avtar-demo.yaml"
 # Of the authors: the last four layers of stage three and both of stage four are adapter layers.
@@ -83,7 +83,7 @@ def step_with_a_backward_pass_a_task(run: PhaseRun, batch: Batch) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=run.phase.bfloat16):
         raw = run.model.train()(batch.image)
     for name, output in raw.items():
-        loss = TASK_HEADS[name].loss(output.float(), batch.maps[name])
+        loss = LEARNT[name].loss(output.float(), batch.maps[name])
         torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
     step(run, batch)
 

@@ -12,9 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from avtar_ros.agreement import FIGURES, PRECISIONS, describe
+from avtar_ros.agreement import PRECISIONS, describe
 from avtar_ros.engines.engine import INPUT
 from avtar_ros.errors import AvtarError
+from avtar_ros.tasks import TASKS
 from engine_build.bench import Measured, Spread
 from engine_build.errors import BuildError, VerificationError
 
@@ -130,8 +131,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _limits() -> str:
     return "; ".join(
-        f"{task} {figure.title} {', '.join(f'{limit:g}{figure.unit} ({p})' for p, limit in figure.limits.items())}"
-        for task, figure in FIGURES.items()
+        f"{name} {d.title} {', '.join(f'{limit:g}{d.unit} ({precision})' for precision, limit in d.limits.items())}"
+        for name, d in ((task.name, task.difference) for task in TASKS.values())
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from avtar_ros.agreement import Agreement, Comparison, describe
+from avtar_ros.agreement import Agreement, MapComparison, describe
 from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import sidecar_path, write_sidecar
@@ -54,7 +54,7 @@ def compare(engine: Engine, reference: Engine, images: Iterable[Images], precisi
     """How far `engine` and `reference` agree on `images`, by the limits of `precision`."""
     if (different := _differences(engine.card, reference.card)) is not None:
         raise BuildError(f"these are not the same model: {different}. Give the ONNX file that the engine comes from.")
-    comparison = Comparison(engine.card.tasks)
+    comparison = MapComparison(engine.card.tasks)
     for batch in tqdm(images, desc="comparing", unit="image", disable=None):
         comparison.add(reference.infer(batch), engine.infer(batch))
     return comparison.agreements(precision)

@@ -29,13 +29,35 @@ RAY = ("avtar_ros/replay/fleet/ray_workers.py",)
 RERUN = ("avtar_ros/replay/running/rerun_log.py",)
 # The floors of each house from the ground up: what stands further on in a list imports only what stands before it.
 FLOORS = {
-    "avtar_ros": (
-        "version errors memory files resources pictures geometry meaning rendering tasks model_card rvl transports "
-        "images metrics aligned_depth agreement engines perception bags ros node source predict replay demo"
-    ),
-    "avtar_ros.replay": "judging report running comparing fleet commands cli",
+    "avtar_ros": [
+        "version",
+        "errors",
+        "memory",
+        "files",
+        "resources",
+        "pictures",
+        "geometry",
+        "meaning",
+        "rendering",
+        "tasks",
+        "model_card",
+        "rvl",
+        "transports",
+        "images",
+        "metrics",
+        "agreement",
+        "engines",
+        "perception",
+        "bags",
+        "ros",
+        "node",
+        "source",
+        "predict",
+        "replay",
+        "demo",
+    ],
+    "avtar_ros.replay": ["judging", "report", "running", "comparing", "fleet", "commands", "cli"],
 }
-
 
 
 def sources(package: str, *without: str) -> list[Path]:
@@ -141,7 +163,7 @@ def test_circles_are_found() -> None:
 
 @pytest.mark.parametrize("house", FLOORS)
 def test_imports_run_one_way(house: str, imports: Graph) -> None:
-    floors = FLOORS[house].split()
+    floors = FLOORS[house]
     upwards = []
     for name, targets in imports.items():
         for target in targets:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from avtar_ros.model_card import ModelCard
 from training import processes
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT
 
 CHANNELS = (64, 128, 256)
 SOURCE, TARGET = 1.0, 0.0
@@ -24,7 +24,7 @@ class Adversary(nn.Module):
 
     def __init__(self, card: ModelCard, tasks: Iterable[str], learning_rate: float, device: torch.device) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleDict({name: _discriminator(TASK_HEADS[name].channels(card)) for name in tasks})
+        self.discriminators = nn.ModuleDict({name: _discriminator(LEARNT[name].channels(card)) for name in tasks})
         self.to(device)
         self.names = [name for name, _ in self.named_parameters(prefix="adversary")]
         self.optimiser = torch.optim.AdamW(self.parameters(), lr=learning_rate, betas=(0.9, 0.99))
@@ -51,7 +51,7 @@ class Adversary(nn.Module):
         return loss.item()
 
     def _judged(self, name: str, raw: Tensor, domain: float) -> Tensor:
-        logits = self.discriminators[name](TASK_HEADS[name].appearance(raw))
+        logits = self.discriminators[name](LEARNT[name].appearance(raw))
         return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, domain))
 
 

@@ -342,10 +342,9 @@ def _preview(options: argparse.Namespace) -> None:
 
 
 def _figures_text(figures: Mapping[str, float]) -> str:
-    from avtar_ros.aligned_depth import ALIGNED_FIGURES
-    from avtar_ros.metrics import FIGURES
+    from avtar_ros.metrics import known_figures
 
-    known = FIGURES | ALIGNED_FIGURES
+    known = known_figures()
     return "\n".join(
         f"{key:24} {value:8.4f} {known[key].unit:2}  {known[key].title}" for key, value in figures.items()
     )

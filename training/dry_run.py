@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 from avtar_ros.model_card import ModelCard
 from training.build import check_buildable, parameter_table
@@ -17,6 +16,7 @@ from training.checkpoint import load_checkpoint
 from training.config import RunConfig
 from training.data.batch import Batch
 from training.fit import PhaseRun
+from training.tasks import LEARNT
 
 
 def dry_run(config: RunConfig) -> None:
@@ -50,15 +50,10 @@ def dry_run(config: RunConfig) -> None:
 def random_batch(card: ModelCard, images: int, downscale: int = 1) -> Batch:
     """Images and maps of all the card's tasks in which there is nothing to be learnt."""
     shape = (images, card.height // downscale, card.width // downscale)
-    maps = {
-        "segmentation": torch.randint(0, max(1, len(card.classes)), shape, dtype=torch.uint8),
-        "depth": 1 + 4 * torch.rand(shape),
-        "normals": F.normalize(torch.randn(*shape, 3), dim=-1),
-        "edges": (torch.rand(shape) < 0.1).float(),
-    }
+    maps = {name: LEARNT[name].random_map(shape, card) for name in card.tasks}
     image = torch.randint(0, 256, (*shape, 3), dtype=torch.uint8)
     focal = card.depth.focal_px / downscale if card.depth is not None else 1.0
-    return Batch(image, {name: maps[name] for name in card.tasks}, torch.full((images,), focal))
+    return Batch(image, maps, torch.full((images,), focal))
 
 
 def _peak_gb(device: torch.device) -> float:

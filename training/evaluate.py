@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.aligned_depth import ALIGNMENTS, AlignedDepthMetric
-from avtar_ros.metrics import MetricOptions, StreamingMetrics
+from avtar_ros.metrics import StreamingMetrics
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH, SEGMENTATION, Maps
 from training.data.batch import Batch
@@ -48,25 +47,23 @@ def held_out_images(data: DataConfig, card: ModelCard, chunk: int = 16) -> Itera
 
 
 def evaluate(infer: Infer, card: ModelCard, batches: Iterable[Batch]) -> dict[str, float]:
-    """Metrics over all batches, under the keys of `avtar_ros.metrics` and `avtar_ros.aligned_depth`.
+    """Metrics over all batches, by the keys of their figures.
 
     Depth of a camera whose focal length is NaN, for nobody knows it, is judged up to its scale alone.
     """
     metrics = StreamingMetrics(card.tasks, len(card.classes))
-    aligned = [AlignedDepthMetric(MetricOptions(len(card.classes)), p) for p in ALIGNMENTS if card.depth is not None]
     for batch in batches:
         maps = infer(batch.image.numpy())
         truth = {name: batch.maps[name].numpy() for name in card.tasks if name in batch.maps}
-        if card.depth is not None and DEPTH.name in truth:
-            for metric in aligned:
-                metric.update(maps[DEPTH.name], truth[DEPTH.name])
-            scale = batch.focal.numpy() / card.depth.focal_px
-            maps[DEPTH.name] = maps[DEPTH.name] * scale[:, None, None]
-        metrics.update(maps, truth)
-    figures = metrics.compute()
-    for metric in aligned:
-        figures |= metric.compute()
-    return figures
+        focal = batch.focal.numpy()
+        for which, to_scale in ((np.isfinite(focal), True), (np.isnan(focal), False)):
+            if not which.any():
+                continue
+            seen, true = ({name: known[name][which] for name in known} for known in (maps, truth))
+            if card.depth is not None and to_scale:
+                seen[DEPTH.name] = seen[DEPTH.name] * card.depth.scale(focal[which])[:, None, None]
+            metrics.update(seen, true, to_scale)
+    return metrics.compute()
 
 
 def torch_infer(model: InferenceModel) -> Infer:

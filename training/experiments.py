@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from avtar_ros.tasks import TASKS
 from training.config import RunConfig
 from training.fit import fit
-from training.gains import MAIN_FIGURES, relative_gain
+from training.gains import relative_gain
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,8 @@ def run_experiments(config: RunConfig, seeds: Sequence[int], folder: Path) -> li
             path = fit(variant.config.model_copy(update={"seed": seed}), folder / f"{named}-seed-{seed}")
             last = json.loads((path.parent / "log.jsonl").read_text().splitlines()[-1])
             found.setdefault(variant.name, []).append(last["metrics"])
-    alone = [
-        {MAIN_FIGURES[task]: found[task][i][MAIN_FIGURES[task]] for task in config.tasks} for i in range(len(seeds))
-    ]
+    keys = {task: TASKS[task].main_figure for task in config.tasks}
+    alone = [{key: found[task][i][key] for task, key in keys.items()} for i in range(len(seeds))]
     return [
         Row(v, found[v.name], [relative_gain(f, a) for f, a in zip(found[v.name], alone, strict=True)]) for v in chosen
     ]
@@ -67,7 +67,7 @@ def run_experiments(config: RunConfig, seeds: Sequence[int], folder: Path) -> li
 
 def table(rows: Sequence[Row], tasks: Sequence[str]) -> str:
     """Markdown: mean ± spread over seeds of each task's main figure, and of Δm in percent."""
-    keys = [MAIN_FIGURES[task] for task in tasks]
+    keys = [TASKS[task].main_figure for task in tasks]
     lines = [f"| tasks | {' | '.join(keys)} | Δm, % |", "|---" * (len(keys) + 2) + "|"]
     for row in rows:
         cells = [_mean_and_spread([f[key] for f in row.figures if key in f], 3) for key in keys]

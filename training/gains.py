@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from avtar_ros.metrics import FIGURES
-from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
-
-MAIN_FIGURES = {
-    SEGMENTATION.name: "segmentation.miou",
-    DEPTH.name: "depth.rmse_m",
-    NORMALS.name: "normals.mean_deg",
-    EDGES.name: "edges.f1",
-}
-"""The figure that stands for a task."""
+from avtar_ros.tasks import TASKS
 
 
 def relative_gain(figures: Mapping[str, float], baseline: Mapping[str, float]) -> float:
@@ -22,8 +13,9 @@ def relative_gain(figures: Mapping[str, float], baseline: Mapping[str, float]) -
     Only tasks count that both have figures of; 0 where there are none.
     """
     gains = []
-    for key in MAIN_FIGURES.values():
+    for task in TASKS.values():
+        key = task.main_figure
         if key in figures and key in baseline:
             better = figures[key] - baseline[key]
-            gains.append((better if FIGURES[key].higher_is_better else -better) / max(abs(baseline[key]), 1e-9))
+            gains.append((better if task.figures[key].higher_is_better else -better) / max(abs(baseline[key]), 1e-9))
     return sum(gains) / max(1, len(gains))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from avtar_ros.agreement import Agreement, Comparison, describe
+from avtar_ros.agreement import Agreement, MapComparison, describe
 from avtar_ros.tasks import Maps
 from training.errors import TrainingError
 from training.evaluate import Infer, torch_infer
@@ -45,7 +45,7 @@ class Rounding:
 
     def __init__(self, graph: Infer, half: InferenceModel, single: InferenceModel) -> None:
         self._graph, self._half, self._single = graph, torch_infer(half), torch_infer(single)
-        self._of_graph, self._of_network = (Comparison(single.card.tasks) for _ in range(2))
+        self._of_graph, self._of_network = (MapComparison(single.card.tasks) for _ in range(2))
 
     def infer(self, images: NDArray[np.uint8]) -> Maps:
         """The graph's maps."""

@@ -17,7 +17,7 @@ from avtar_ros.tasks import DEPTH, EDGES
 from training import processes
 from training.config import PhaseConfig
 from training.data.batch import Batch
-from training.task_heads import EDGES_LOSSES, TASK_HEADS
+from training.tasks import LEARNT
 
 
 class Objective(nn.Module):
@@ -28,8 +28,8 @@ class Objective(nn.Module):
         self.card = card
         self.tasks = phase.learns or card.tasks
         self.weights = weights
-        usual = {name: head.loss for name, head in TASK_HEADS.items()}
-        self.unweighted = usual | {EDGES.name: EDGES_LOSSES[edges_loss]}
+        self.unweighted = {name: learnt.loss for name, learnt in LEARNT.items()}
+        self.unweighted[EDGES.name] = LEARNT[EDGES.name].losses[edges_loss]
         self.log_variance = nn.ParameterDict(
             {name: nn.Parameter(torch.zeros(())) for name in self.tasks if phase.balancing == "uncertainty"}
         )
@@ -38,7 +38,7 @@ class Objective(nn.Module):
         """The weighted loss of every task that is learnt and that the batch has a map for."""
         targets = {name: batch.maps[name] for name in self.tasks if name in batch.maps}
         if self.card.depth is not None and DEPTH.name in targets:  # as the card's camera would see it
-            targets[DEPTH.name] = targets[DEPTH.name] * (self.card.depth.focal_px / batch.focal)[:, None, None]
+            targets[DEPTH.name] = targets[DEPTH.name] / self.card.depth.scale(batch.focal)[:, None, None]
         return {
             name: self.weights.get(name, 1.0) * self.unweighted[name](raw[name].float(), target)
             for name, target in targets.items()

@@ -12,8 +12,6 @@ Read are these, raw images of the same content, raw float images (32FC1, 32FC3) 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.images import ImageError, Layout, depth_metres, is_compressed, pixels
-from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps, TaskMap
+from avtar_ros.tasks import TASKS, Maps, TaskMap
 
 CAMERA_TOPIC = "/camera/image_raw/compressed"
 CAMERA_INFO_TOPIC = "/camera/camera_info"
@@ -32,58 +30,6 @@ FRAME_ID = "camera_optical"
 def truth_topic(task: str) -> str:
     return f"/ground_truth/{task}/image"
 
-
-@dataclass(frozen=True)
-class Storage:
-    """How a task's map is stored: `encode` gives integers of `dtype`, `decode` takes them or plain floats."""
-
-    dtype: type[np.generic]
-    encode: Callable[[TaskMap], NDArray[Any]]
-    decode: Callable[[NDArray[Any]], TaskMap]
-    channels: int = 0
-
-
-def _encode_depth(depth: TaskMap) -> NDArray[Any]:
-    millimetres = np.round(depth * 1000)
-    return np.where((millimetres > 0) & (millimetres < 65535), millimetres, 0).astype(np.uint16)
-
-
-def _decode_depth(stored: NDArray[Any]) -> TaskMap:
-    metres = stored / np.float32(1000) if stored.dtype == np.uint16 else stored
-    known = (stored > 0) & (stored != 65535)
-    return np.where(known, metres, np.float32(np.nan)).astype(np.float32)
-
-
-def _encode_normals(normals: TaskMap) -> NDArray[Any]:
-    known = np.isfinite(normals).all(axis=-1, keepdims=True) & normals.any(axis=-1, keepdims=True)
-    return np.where(known, np.round(127.5 * (normals + 1)), 0).clip(0, 255).astype(np.uint8)
-
-
-def _decode_normals(stored: NDArray[Any]) -> TaskMap:
-    normals = stored / np.float32(127.5) - 1 if stored.dtype == np.uint8 else stored
-    known = stored.any(axis=-1, keepdims=True)
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    return np.where(known, normals / np.where(known, length, 1), np.float32(np.nan)).astype(np.float32)
-
-
-def _encode_edges(edges: TaskMap) -> NDArray[Any]:
-    return np.round(255 * np.nan_to_num(edges)).clip(0, 255).astype(np.uint8)
-
-
-def _decode_edges(stored: NDArray[Any]) -> TaskMap:
-    return (stored / np.float32(255) if stored.dtype == np.uint8 else stored).astype(np.float32)
-
-
-def _class_ids(ids: TaskMap) -> TaskMap:
-    return ids.astype(np.uint8)
-
-
-STORAGE: dict[str, Storage] = {
-    SEGMENTATION.name: Storage(np.uint8, _class_ids, _class_ids),
-    DEPTH.name: Storage(np.uint16, _encode_depth, _decode_depth),
-    NORMALS.name: Storage(np.uint8, _encode_normals, _decode_normals, channels=3),
-    EDGES.name: Storage(np.uint8, _encode_edges, _decode_edges),
-}
 
 _LAYOUTS = {
     "mono8": Layout("u1", 1, None),
@@ -98,7 +44,7 @@ _LAYOUTS = {
 
 def encode_map(task: str, task_map: TaskMap) -> bytes:
     """A map (H, W[, 3]) as the bytes of a PNG file."""
-    stored = STORAGE[task].encode(task_map)
+    stored = TASKS[task].storage.encode(task_map)
     _, png = cv2.imencode(".png", stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_RGB2BGR))
     return png.tobytes()
 
@@ -111,7 +57,7 @@ def decode_map(task: str, message: Any) -> TaskMap:
     if is_compressed(message) and "compressedDepth" in message.format:
         return depth_metres(message)
     stored = _picture(message) if is_compressed(message) else pixels(message, _LAYOUTS)[1]
-    storage = STORAGE[task]
+    storage = TASKS[task].storage
     channels = stored.shape[2] if stored.ndim == 3 else 0
     if channels != storage.channels or stored.dtype not in (storage.dtype, np.float32):
         raise ImageError(

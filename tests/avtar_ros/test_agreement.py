@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtar_ros.agreement import FIGURES, PRECISIONS, Agreement, Comparison, describe
+from avtar_ros.agreement import PRECISIONS, Agreement, MapComparison, describe
 from avtar_ros.tasks import TASKS, Maps
 
 SHAPE = (2, 6, 8)
@@ -25,7 +25,7 @@ def maps(seed: int = 0) -> Maps:
 
 
 def figure(task: str, reference: Maps, other: Maps) -> float:
-    comparison = Comparison([task])
+    comparison = MapComparison([task])
     comparison.add(reference, other)
     return comparison.agreements("fp16")[task].value
 
@@ -38,19 +38,19 @@ def turned(normals: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def test_every_task_has_a_figure_and_a_limit_for_each_precision() -> None:
-    assert set(FIGURES) == set(TASKS)
-    for found in FIGURES.values():
-        assert set(found.limits) == set(PRECISIONS)
-        assert found.limits["fp32"] < found.limits["fp16"]
+    for task in TASKS.values():
+        limits = task.difference.limits
+        assert set(limits) == set(PRECISIONS)
+        assert limits["fp32"] < limits["fp16"]
 
 
 def test_the_limits_of_half_precision() -> None:
-    limits = {task: found.limits["fp16"] for task, found in FIGURES.items()}
+    limits = {task: record.difference.limits["fp16"] for task, record in TASKS.items()}
     assert limits == {"segmentation": 1.0, "depth": 1.0, "normals": 1.0, "edges": 0.01}
 
 
 def test_equal_maps_agree_perfectly() -> None:
-    comparison = Comparison(TASKS)
+    comparison = MapComparison(TASKS)
     comparison.add(maps(), maps())
     assert {agreement.value for agreement in comparison.agreements("fp32").values()} == {0.0}
 
@@ -87,7 +87,7 @@ def test_edges_are_an_absolute_difference(shift: float) -> None:
 
 
 def test_images_count_by_their_pixels_however_they_come() -> None:
-    whole, parts = Comparison(TASKS), Comparison(TASKS)
+    whole, parts = MapComparison(TASKS), MapComparison(TASKS)
     reference, other = maps(1), maps(2)
     whole.add(reference, other)
     for i in range(SHAPE[0]):
@@ -100,7 +100,7 @@ def test_images_count_by_their_pixels_however_they_come() -> None:
 def test_a_map_with_nan_never_agrees() -> None:
     broken = maps()["edges"].copy()
     broken[0, 0, 0] = np.nan
-    comparison = Comparison(["edges"])
+    comparison = MapComparison(["edges"])
     comparison.add(maps(), {"edges": broken})
     assert not comparison.agreements("fp16")["edges"].holds
 

@@ -17,12 +17,12 @@ def card() -> ModelCard:
 
 
 def test_classes_have_the_colours_of_the_card_and_others_are_black(card: ModelCard) -> None:
-    colors = rendering.color_classes(np.array([[0, 2, 3, 255]], np.uint8), card)
+    colors = TASKS["segmentation"].colorize(np.array([[0, 2, 3, 255]], np.uint8), card)
     assert colors.tolist() == [[list(CLASSES[0].color), list(CLASSES[2].color), [0, 0, 0], [0, 0, 0]]]
 
 
 def test_near_is_red_far_is_blue_and_unknown_is_black(card: ModelCard) -> None:
-    near, far, beyond, unknown = rendering.color_depth(
+    near, far, beyond, unknown = TASKS["depth"].colorize(
         np.array([[0.7, 9.0, np.inf, np.nan]], np.float32), card
     )[0].astype(int)
     assert near[0] > near[2] + 50
@@ -33,12 +33,12 @@ def test_near_is_red_far_is_blue_and_unknown_is_black(card: ModelCard) -> None:
 
 def test_a_wall_seen_frontally_is_bluish_and_unknown_normals_are_black(card: ModelCard) -> None:
     normals = np.array([[[0, 0, -1], [np.nan] * 3]], np.float32)
-    assert rendering.color_normals(normals, card).tolist() == [[[127, 127, 255], [0, 0, 0]]]
+    assert TASKS["normals"].colorize(normals, card).tolist() == [[[127, 127, 255], [0, 0, 0]]]
 
 
 def test_edges_are_white_on_black(card: ModelCard) -> None:
     edges = np.array([[0, 1, np.nan]], np.float32)
-    assert rendering.color_edges(edges, card)[0, :, 0].tolist() == [0, 255, 0]
+    assert TASKS["edges"].colorize(edges, card)[0, :, 0].tolist() == [0, 255, 0]
 
 
 @pytest.mark.parametrize("task", TASKS)

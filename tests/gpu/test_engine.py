@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avtar_ros.agreement import Comparison, describe
+from avtar_ros.agreement import MapComparison, describe
 from avtar_ros.engines.cuda import PyCuda
 from avtar_ros.engines.engine import Engine, EngineError, EngineOptions
 from avtar_ros.engines.opening import open_engine
@@ -30,7 +30,7 @@ def images(engine: Engine, count: int) -> NDArray[np.uint8]:
 
 def check_equal(reference: Maps, other: Maps, precision: str) -> None:
     """The same maps, as far as this precision goes: kernels may differ with the batch."""
-    comparison = Comparison(reference)
+    comparison = MapComparison(reference)
     comparison.add(reference, other)
     agreements = comparison.agreements(precision)
     assert all(agreement.holds for agreement in agreements.values()), describe(agreements)

@@ -13,7 +13,7 @@ from tests.training import tiny
 from training import affinity
 from training.affinity import AffinityProbe
 from training.models.multitask import MultitaskModel
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT
 
 SHARED = ("qkv", "projection", "feed_forward.0", "feed_forward.1", "down", "up")
 """The adapters' linear layers that see tokens; what sees only the task's embedding is the task's own."""
@@ -73,7 +73,7 @@ def total_loss(network: MultitaskModel, image: Tensor, maps: dict[str, Tensor]) 
     """What training descends on; the weights are no matter to the affinities."""
     raw = network(image)
     weights = {"segmentation": 1.0, "depth": 2.0, "normals": 0.5, "edges": 3.0}
-    return torch.stack([weights[name] * TASK_HEADS[name].loss(raw[name], maps[name]) for name in raw]).sum()
+    return torch.stack([weights[name] * LEARNT[name].loss(raw[name], maps[name]) for name in raw]).sum()
 
 
 def measured_affinity(network: MultitaskModel, image: Tensor, maps: dict[str, Tensor]) -> Tensor:
@@ -185,5 +185,5 @@ def test_reduced_precision_comes_close() -> None:
     with probe.record():
         with torch.autocast("cpu", torch.bfloat16):
             raw = network(image)
-        torch.stack([TASK_HEADS[name].loss(raw[name].float(), maps[name]) for name in raw]).sum().backward()
+        torch.stack([LEARNT[name].loss(raw[name].float(), maps[name]) for name in raw]).sum().backward()
     assert (probe.affinity() - exact).abs().max() < 0.1

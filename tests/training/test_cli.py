@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from avtar_ros.aligned_depth import ALIGNED_FIGURES
-from avtar_ros.metrics import FIGURES
+from avtar_ros.metrics import known_figures
 from avtar_ros.model_card import read_onnx_card
 from tests.training import tiny
 from tests.training.data import test_manifest
@@ -68,7 +67,7 @@ def test_export_says_what_it_wrote(
     assert main(["export", str(checkpoint_path), "--out", str(path), "--rooms", "2"]) == 0
     card = read_onnx_card(path)
     *figures, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in figures] == list(card.metrics) == list(FIGURES | ALIGNED_FIGURES)
+    assert [line.split()[0] for line in figures] == list(card.metrics) == list(known_figures())
     assert last == f"{path}: {path.stat().st_size / 1e6:.1f} MB, segmentation, depth, normals, edges"
     assert card.provenance["exported_by"] == "avtar-train export 'a file.safetensors'"
 
@@ -79,7 +78,7 @@ def test_evaluate_prints_and_writes_every_figure(
     path = tmp_path / "new" / "figures.json"
     assert main(["evaluate", str(exported), "--rooms", "3", "--seed", "7", "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
-    assert figures.keys() == (FIGURES | ALIGNED_FIGURES).keys()
+    assert figures.keys() == known_figures().keys()
     printed = capsys.readouterr().out
     assert all(key in printed for key in figures)
     # The card was measured on the same rooms.

@@ -10,8 +10,8 @@ import torch
 from tests.training import shipped, tiny
 from training.checkpoint import load_checkpoint
 from training.fit import PhaseRun, fit
-from training.losses import absolute_error, balanced_binary_cross_entropy
 from training.objective import Objective
+from training.tasks.edges import absolute_error, balanced_binary_cross_entropy
 
 
 @pytest.fixture(autouse=True)

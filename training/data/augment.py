@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avtar_ros.tasks import EDGES, NORMALS
 from training.data.batch import Batch
 from training.data.config import AugmentConfig
 from training.data.degraded import degraded
+from training.tasks import LEARNT
+from training.tasks.learnt_task import unchanged
 
 HUE_RANGE = 0.1
 """Radians of hue for a jitter of 1: hues tell things apart, so they move less than the rest."""
@@ -36,15 +37,12 @@ def augmented(batch: Batch, config: AugmentConfig, random: torch.Generator) -> B
 
 
 def flipped(batch: Batch, which: Tensor) -> Batch:
-    """The batch with the images named by `which` (B,) bool mirrored left to right; normals change their x too."""
+    """The batch with the images named by `which` (B,) bool mirrored left to right, and their maps with them."""
 
-    def mirror(values: Tensor) -> Tensor:
-        return torch.where(which.view(-1, *[1] * (values.dim() - 1)), values.flip(2), values)
+    def mirror(values: Tensor, turned: Callable[[Tensor], Tensor] = unchanged) -> Tensor:
+        return torch.where(which.view(-1, *[1] * (values.dim() - 1)), turned(values.flip(2)), values)
 
-    maps = {name: mirror(values) for name, values in batch.maps.items()}
-    if NORMALS.name in maps:
-        sign = torch.where(which, -1.0, 1.0).view(-1, 1, 1, 1)
-        maps[NORMALS.name] = maps[NORMALS.name] * torch.cat([sign, torch.ones_like(sign), torch.ones_like(sign)], -1)
+    maps = {name: mirror(values, LEARNT[name].mirrored) for name, values in batch.maps.items()}
     return Batch(mirror(batch.image), maps, batch.focal)
 
 
@@ -91,16 +89,5 @@ def downscaled(batch: Batch, factor: int) -> Batch:
     if factor == 1:
         return batch
     image = F.avg_pool2d(batch.image.permute(0, 3, 1, 2).float(), factor).permute(0, 2, 3, 1)
-    maps = {name: REDUCED.get(name, _thinned_out)(values, factor) for name, values in batch.maps.items()}
+    maps = {name: LEARNT[name].reduced(values, factor) for name, values in batch.maps.items()}
     return Batch(image.round().to(torch.uint8), maps, batch.focal / factor)
-
-
-def _thinned_out(values: Tensor, factor: int) -> Tensor:
-    return values[:, ::factor, ::factor]
-
-
-def _strongest(values: Tensor, factor: int) -> Tensor:
-    return F.max_pool2d(values[:, None], factor)[:, 0]
-
-
-REDUCED: dict[str, Callable[[Tensor, int], Tensor]] = {EDGES.name: _strongest}

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import SemanticClass
-from avtar_ros.tasks import EDGES, Maps
+from avtar_ros.tasks import Maps
 from training.data.batch import Batch, concatenated
+from training.tasks import LEARNT
 
 Image = NDArray[np.uint8]
 
@@ -88,7 +89,7 @@ class FrameDataset(ABC):
 def fitted(sample: Sample, width: int, height: int) -> Sample:
     """The middle of a sample at the given size and aspect.
 
-    Maps take their nearest pixel, so that neither class ids nor depths are mixed across borders; edges, which that
+    Maps take their nearest pixel, so that neither class ids nor depths are mixed across borders; lines, which that
     would tear, take the strongest of the pixels that become one.
     """
     full_height, full_width = sample.image.shape[:2]
@@ -104,7 +105,7 @@ def fitted(sample: Sample, width: int, height: int) -> Sample:
     maps = {}
     for name, values in sample.maps.items():
         rows, columns = (y * values.shape[0]).astype(np.intp), (x * values.shape[1]).astype(np.intp)
-        if name == EDGES.name:
+        if LEARNT[name].lines:
             step = crop_width / full_width * values.shape[1] / width
             values = _thickened(values, step)
         maps[name] = values[rows[:, None], columns]

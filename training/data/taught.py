@@ -38,5 +38,5 @@ class TaughtDataset:
         seen = self._teacher.infer(batch.image.numpy())
         maps = {name: torch.from_numpy(np.array(values)) for name, values in seen.items()}
         if card.depth is not None:
-            maps[DEPTH.name] = maps[DEPTH.name] * (batch.focal / card.depth.focal_px)[:, None, None]
+            maps[DEPTH.name] = maps[DEPTH.name] * card.depth.scale(batch.focal)[:, None, None]
         return Batch(batch.image, maps, batch.focal)

@@ -11,7 +11,7 @@ from avtar_ros.model_card import ModelCard
 from training.models.adapter import AdapterCondition
 from training.models.multitask import MultitaskModel
 from training.models.task_scaled_norm import ScaleShift
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT
 
 
 class InferenceModel(nn.Module):
@@ -46,7 +46,7 @@ class InferenceModel(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """RGB uint8 (B, H, W, 3) to {task: map (B, H, W[, 3])}."""
         raw = self.model(image, self.conditions)
-        return {name: TASK_HEADS[name].to_map(raw[name].float(), self.card) for name in self.card.tasks}
+        return {name: LEARNT[name].to_map(raw[name].float(), self.card) for name in self.card.tasks}
 
 
 def _for_width(card: ModelCard, width: int) -> ModelCard:

@@ -17,7 +17,7 @@ from training.models.detail import DetailFusion, DetailStem
 from training.models.stages import ReplacedLayer, Stage, Tokens
 from training.models.swin_decoder import SwinDecoder
 from training.models.task_embedding import TaskEmbedding
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT
 
 # Mean and spread of ImageNet's colours, which published backbones were trained with.
 MEAN = (0.485, 0.456, 0.406)
@@ -54,7 +54,7 @@ class MultitaskModel(nn.Module):
         stride = stages[0].stride // stages[0].upscale
         self.detail_stem = DetailStem(config.detail) if config.detail else None
         self.detail_fusion = DetailFusion(config.decoder_channels, config.detail) if config.detail else None
-        outputs = {name: TASK_HEADS[name].channels(card) for name in card.tasks}
+        outputs = {name: LEARNT[name].channels(card) for name in card.tasks}
         self.heads = nn.ModuleDict(
             {name: nn.Conv2d(config.detail[0], channels, 3, padding=1) for name, channels in outputs.items()}
             if config.detail

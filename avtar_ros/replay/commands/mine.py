@@ -7,19 +7,19 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
-from avtar_ros.metrics import FIGURES, Figure
+from avtar_ros.metrics import known_figures
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.mining import choose, scores
 from avtar_ros.replay.judging.saved_sums import load_sums
 from avtar_ros.tasks import TASKS
+from avtar_ros.tasks.metric import Figure
 
 DESCRIPTION = (
     "Write the frames on which a model was least sure, or contradicted itself the most, into a small bag:\n"
@@ -74,7 +74,7 @@ def _figures(run: Path, keys: list[str]) -> dict[str, Figure]:
     if keys:
         return {key: known[key] for key in keys}
     of_tasks = {key: figure for key, figure in known.items() if key.partition(".")[0] in TASKS}
-    return {key: figure for key, figure in of_tasks.items() if key not in FIGURES and key not in ALIGNED_FIGURES}
+    return {key: figure for key, figure in of_tasks.items() if key not in known_figures()}
 
 
 def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path) -> tuple[int, set[str]]:

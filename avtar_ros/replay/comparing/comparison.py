@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.metrics import Figure, Sums
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.meters import Meter
+from avtar_ros.tasks.metric import Figure, Sums
 
 RESAMPLES = 1000
 SEED = 0

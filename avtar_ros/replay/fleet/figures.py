@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.metrics import Figure
 from avtar_ros.replay.fleet import storage
 from avtar_ros.replay.fleet.jobs import Outcome
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.saved_sums import SavedSums, load_sums
 from avtar_ros.replay.judging.tally import Tally
+from avtar_ros.tasks.metric import Figure
 
 ALL = "all"
 

@@ -13,9 +13,11 @@ import numpy as np
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface import Window, normals_from_depth
-from avtar_ros.metrics import Figure, Sums, angles_deg, disc, edge_tolerance_px
 from avtar_ros.replay.judging.meters import Meter, View
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
+from avtar_ros.tasks.edges import disc, edge_tolerance_px
+from avtar_ros.tasks.metric import Figure, Sums
+from avtar_ros.tasks.normals import angles_deg
 
 EDGE = 0.5
 WIDTH = 160

@@ -12,8 +12,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from avtar_ros.metrics import Figure, Sums
 from avtar_ros.replay.judging.meters import Meter, View
+from avtar_ros.tasks.metric import Figure, Sums
 
 DARK = 40.0
 WHITE = 250

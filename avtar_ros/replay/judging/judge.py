@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros import rendering
-from avtar_ros.metrics import MetricError, SegmentationMetric, Sums
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.replay.judging.consistency import DepthNormalsMeter, EdgesBoundariesMeter
@@ -24,13 +23,15 @@ from avtar_ros.replay.judging.meters import (
     View,
     in_band,
     truth_meters,
-    with_normals_of_depth,
+    with_derived_truth,
 )
 from avtar_ros.replay.judging.stability import StabilityMeter, StaticPixels
 from avtar_ros.replay.judging.sureness import UnsureEdgesMeter
 from avtar_ros.replay.judging.tally import Blocks, Tally
 from avtar_ros.replay.judging.unlikeness import Look, look, unlikeness
 from avtar_ros.tasks import DEPTH, TASKS, Maps, TaskMap
+from avtar_ros.tasks.metric import MetricError, Sums
+from avtar_ros.tasks.segmentation import SegmentationMetric
 
 SHOWN_FRAMES = 5
 WORST_FRAMES = 2
@@ -96,7 +97,7 @@ class Judge:
     def add(self, frame: Frame, maps: Maps, truth: Maps, latency_ns: int, camera: str = "") -> None:
         """Add a frame, its maps at one size (H, W[, 3]), and the truth there is, at any size."""
         truth = {task: fit(truth[task], maps[task]) for task in maps if task in truth}
-        view = with_normals_of_depth(View(frame, maps, truth, self._before.get(camera)))
+        view = with_derived_truth(View(frame, maps, truth, self._before.get(camera)))
         measured = self._measure(view)
         self._total.add(measured)
         self._cameras[camera].add(measured)
@@ -162,7 +163,9 @@ class Judge:
         return measured
 
     def _measure_truth(self, view: View) -> dict[str, Sums]:
-        measured = {m.name: m.measure(view) for m in self.meters if isinstance(m, TruthMeter)}
+        measured = {
+            m.name: m.measure(view) for m in self.meters if isinstance(m, TruthMeter) and m.metric.pixelwise
+        }
         return {name: sums for name, sums in measured.items() if sums is not None}
 
     def _class_figures(self) -> dict[str, dict[str, float]]:

@@ -15,16 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.aligned_depth import ALIGNMENTS, AlignedDepthMetric
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import Window, normals_from_depth
-from avtar_ros.metrics import FIGURES, METRICS, Figure, MetricOptions, Sums, TaskMetric
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
-from avtar_ros.tasks import DEPTH, EDGES, NORMALS, Maps
+from avtar_ros.tasks import DEPTH, TASKS, Maps
+from avtar_ros.tasks.metric import Figure, MetricOptions, Sums, TaskMetric
 
-TRUE_SURFACE = Window(reach=4, step=4)
-"""Wide enough to even out some of a depth camera's noise."""
 BANDS_M = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, np.inf))
 SMALL_WIDTH = 320
 """At which motion, sharpness and the look of a frame as a whole are measured."""
@@ -87,13 +83,13 @@ class Meter(ABC):
 
 
 class TruthMeter(Meter):
-    """A task's metric against the truth."""
+    """One of a task's metrics, against the truth."""
 
     def __init__(self, task: str, metric: TaskMetric) -> None:
-        self.name = task
+        self.name = metric.name
         self.task = task
         self.metric = metric
-        self.figures_given = {key: figure for key, figure in FIGURES.items() if key.startswith(f"{task}.")}
+        self.figures_given = metric.FIGURES
 
     def measure(self, view: View) -> Sums | None:
         if self.task not in view.truth or self.task not in view.maps:
@@ -107,52 +103,26 @@ class TruthMeter(Meter):
         return sums[: self.metric.brief]
 
 
-class AlignedDepthMeter(Meter):
-    """Depth after each frame's was aligned with its truth: what is left of the error when the scale, which one camera
-    cannot see, or scale and shift of disparity are given."""
-
-    def __init__(self, metric: AlignedDepthMetric, name: str) -> None:
-        self.name = name
-        self.metric = metric
-        self.figures_given = metric.figures_given
-
-    def measure(self, view: View) -> Sums | None:
-        if DEPTH.name not in view.truth or DEPTH.name not in view.maps:
-            return None
-        sums = self.metric.measure(view.maps[DEPTH.name][None], view.truth[DEPTH.name][None])
-        return sums if sums.any() else None
-
-    def figures(self, sums: Sums) -> dict[str, float]:
-        return self.metric.figures(sums)
-
-
 def truth_meters(card: ModelCard, tasks: Sequence[str], max_depth_m: float | None) -> list[Meter]:
-    """A meter for each task, and one for each way to align depth."""
+    """A meter for each metric of each task."""
     options = MetricOptions(len(card.classes), max_depth_m)
-    meters: list[Meter] = [TruthMeter(task, METRICS[task](options)) for task in tasks]
-    if DEPTH.name in tasks:
-        meters += [AlignedDepthMeter(AlignedDepthMetric(options, prefix), f"{prefix} depth") for prefix in ALIGNMENTS]
-    return meters
+    return [TruthMeter(task, metric(options)) for task in tasks for metric in TASKS[task].metrics]
 
 
-def with_normals_of_depth(view: View) -> View:
-    """The view with true normals computed from true depth, where these are not known but the focal length is."""
-    unknown = NORMALS.name in view.maps and NORMALS.name not in view.truth
-    if not unknown or DEPTH.name not in view.truth or view.focal_px is None:
+def with_derived_truth(view: View) -> View:
+    """The view with those true maps that are not known but follow from others where the focal length is known."""
+    if not view.truth or view.focal_px is None:
         return view
-    depth = view.truth[DEPTH.name]
-    camera = Pinhole.centred(depth.shape[1], depth.shape[0], view.focal_px)
-    normals = normals_from_depth(depth, camera, TRUE_SURFACE)
-    return replace(view, truth={**view.truth, NORMALS.name: normals})
+    height, width = next(iter(view.truth.values())).shape[:2]
+    camera = Pinhole.centred(width, height, view.focal_px)
+    unknown = {task: TASKS[task].derived_truth for task in view.maps if task not in view.truth}
+    derived = {task: derive(view.truth, camera) for task, derive in unknown.items() if derive is not None}
+    return replace(view, truth={**view.truth, **{task: true for task, true in derived.items() if true is not None}})
 
 
 def in_band(view: View, low_m: float, high_m: float) -> View:
-    """The view of those pixels alone, (n[, 3]), where it is true that low ≤ depth < high, and without edges.
-
-    Edges are lines between surfaces, most often at different depths, and so belong to no band.
-    """
+    """The view of those pixels alone, (n[, 3]), where it is true that low ≤ depth < high."""
     depth = view.truth[DEPTH.name]
     inside = (depth >= low_m) & (depth < high_m)
-    tasks = [task for task in view.truth if task != EDGES.name]
-    truth, maps = ({task: known[task][inside] for task in tasks} for known in (view.truth, view.maps))
+    truth, maps = ({task: known[task][inside] for task in view.truth} for known in (view.truth, view.maps))
     return replace(view, truth=truth, maps=maps)

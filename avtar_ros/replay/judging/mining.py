@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.metrics import Figure
 from avtar_ros.replay.judging.frame_table import FrameTable
+from avtar_ros.tasks.metric import Figure
 
 SMALLEST_SPREAD = 1e-3
 """Of the median: figures that hardly differ between frames tell none apart."""

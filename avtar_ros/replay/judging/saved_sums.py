@@ -13,8 +13,8 @@ import numpy as np
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_bytes
-from avtar_ros.metrics import Sums
 from avtar_ros.model_card import ModelCard
+from avtar_ros.tasks.metric import Sums
 
 if TYPE_CHECKING:
     from avtar_ros.replay.judging.judge import Judge

@@ -1,58 +1,24 @@
 """How steady maps are where nothing moves: no truth is needed to see a map flicker.
 
 A pixel is static where between two consecutive frames the optical flow f is short, ‖f‖ < STILL_PX, and the image is
-the same, |I_t − I_{t−1}| ≤ SAME_GREY, both of the frames' small images. Over static pixels,
-
-    segmentation.flicker  = share of pixels with c_t ≠ c_{t−1}
-    depth.jitter          = mean |ln d_t − ln d_{t−1}|
-    normals.jitter_deg    = mean angle between n_t and n_{t−1}
-    edges.jitter          = mean |e_t − e_{t−1}|
+the same, |I_t − I_{t−1}| ≤ SAME_GREY, both of the frames' small images. Over static pixels, the figure is the mean
+of what the task's record holds two maps' difference to be.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.metrics import Figure, Sums, angles_deg
 from avtar_ros.replay.judging.meters import Meter, View
-from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TaskMap
+from avtar_ros.tasks import TASKS, TaskMap
+from avtar_ros.tasks.metric import Sums
 
 STILL_PX = 0.5
 SAME_GREY = 12
 LONGEST_NS = 1_000_000_000
 """Frames further apart are not compared."""
-
-
-def flicker(now: TaskMap, before: TaskMap) -> NDArray[np.float64]:
-    return np.asarray(now != before, np.float64)
-
-
-def depth_jitter(now: TaskMap, before: TaskMap) -> NDArray[np.float64]:
-    known = np.isfinite(now) & np.isfinite(before) & (now > 0) & (before > 0)
-    difference = np.log(now[known], dtype=np.float64) - np.log(before[known], dtype=np.float64)
-    return np.asarray(np.abs(difference))
-
-
-def normals_jitter(now: TaskMap, before: TaskMap) -> NDArray[np.float64]:
-    return angles_deg(now, before).astype(np.float64)
-
-
-def edges_jitter(now: TaskMap, before: TaskMap) -> NDArray[np.float64]:
-    return np.asarray(np.abs(now.astype(np.float64) - before))
-
-
-Difference = Callable[[TaskMap, TaskMap], NDArray[np.float64]]
-
-MEASURES: dict[str, tuple[str, Figure, Difference]] = {
-    SEGMENTATION.name: ("segmentation.flicker", Figure("Flicker where nothing moves", "", False), flicker),
-    DEPTH.name: ("depth.jitter", Figure("Jitter where nothing moves, relative", "", False), depth_jitter),
-    NORMALS.name: ("normals.jitter_deg", Figure("Jitter where nothing moves", "°", False), normals_jitter),
-    EDGES.name: ("edges.jitter", Figure("Jitter where nothing moves", "", False), edges_jitter),
-}
 
 
 class StabilityMeter(Meter):
@@ -62,8 +28,8 @@ class StabilityMeter(Meter):
         self.name = f"stability of {task}"
         self.task = task
         self._static = static
-        self._key, figure, self._difference = MEASURES[task]
-        self.figures_given = {self._key: figure}
+        self._stability = TASKS[task].stability
+        self.figures_given = {self._stability.key: self._stability.figure}
 
     def measure(self, view: View) -> Sums | None:
         before = view.before
@@ -75,11 +41,11 @@ class StabilityMeter(Meter):
             return None
         height, width = now.shape[:2]
         mask = cv2.resize(static, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
-        values = self._difference(_picked(now, mask), _picked(then, mask))
+        values = self._stability.between(_picked(now, mask), _picked(then, mask))
         return np.array([values.size, values.sum()], np.float64)
 
     def figures(self, sums: Sums) -> dict[str, float]:
-        return {self._key: float(sums[1] / sums[0])} if sums[0] else {}
+        return {self._stability.key: float(sums[1] / sums[0])} if sums[0] else {}
 
 
 def _picked(task_map: TaskMap, mask: NDArray[np.bool_]) -> TaskMap:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from avtar_ros.metrics import Figure, Sums
 from avtar_ros.replay.judging.meters import Meter, View
 from avtar_ros.tasks import EDGES
+from avtar_ros.tasks.metric import Figure, Sums
 
 
 class UnsureEdgesMeter(Meter):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from avtar_ros.metrics import Sums
 from avtar_ros.replay.judging.meters import Meter
+from avtar_ros.tasks.metric import Sums
 
 Measured = Mapping[str, Sums]
 """What meters, by name, have measured of one frame."""

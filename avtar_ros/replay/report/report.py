@@ -14,15 +14,15 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from avtar_ros.aligned_depth import ALIGNED_FIGURES
 from avtar_ros.files import write_text
-from avtar_ros.metrics import FIGURES, Figure
+from avtar_ros.metrics import known_figures
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import CLASS_IOU, FrameTime, ShownFrame, WorstFrame
 from avtar_ros.replay.report import charts
 from avtar_ros.tasks import TASKS
+from avtar_ros.tasks.metric import Figure
 from avtar_ros.version import VERSION
 
 NS_PER_MS = 1e6
@@ -181,7 +181,7 @@ class Slide:
 
 
 def _needs_truth(key: str) -> bool:
-    return key in FIGURES or key in ALIGNED_FIGURES
+    return key in known_figures()
 
 
 def _title(key: str, figure: Figure) -> str:

@@ -12,7 +12,7 @@ from training.config import ModelConfig
 from training.models.backbone import Backbone, load_backbone
 from training.models.inference import InferenceModel
 from training.models.multitask import MultitaskModel
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT
 
 
 @torch.no_grad()
@@ -22,7 +22,7 @@ def test_raw_outputs_have_the_images_size(family: str, size: tuple[int, int]) ->
     network = tiny.model(tiny.FAMILIES[family])
     image = tiny.batch(3, size[1], size[0]).image
     for name, raw in network(image).items():
-        assert raw.shape == (3, TASK_HEADS[name].channels(network.card), *size)
+        assert raw.shape == (3, LEARNT[name].channels(network.card), *size)
         assert raw.isfinite().all()
 
 
@@ -109,7 +109,7 @@ def test_without_adapters_all_heads_read_the_same_features() -> None:
 def test_inference_gives_the_networks_maps_with_the_task_constants_folded() -> None:
     network = tiny.adapted_model()
     image = tiny.batch(2).image
-    expected = {name: TASK_HEADS[name].to_map(raw, network.card) for name, raw in network(image).items()}
+    expected = {name: LEARNT[name].to_map(raw, network.card) for name, raw in network(image).items()}
     inference = InferenceModel(network)
     for name, task_map in inference(image).items():
         torch.testing.assert_close(task_map, expected[name], rtol=1e-5, atol=1e-5)

@@ -12,7 +12,7 @@ from training.build import build_model, new_card
 from training.checkpoint import Checkpoint, model_tensors
 from training.export import ExportOptions, export
 from training.models.swin_decoder import SwinDecoder
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT
 
 CHANNELS = (8, 12, 16)
 
@@ -47,7 +47,7 @@ def test_a_network_with_it_learns_in_all_its_parts_and_exports(tmp_path: Path) -
     model = build_model(config, "adapters", new_card(config))
     batch = tiny.batch(2)
     raw = model.train()(batch.image)
-    torch.stack([TASK_HEADS[name].loss(raw[name], batch.maps[name]) for name in raw]).sum().backward()
+    torch.stack([LEARNT[name].loss(raw[name], batch.maps[name]) for name in raw]).sum().backward()
     unused = [name for name, p in model.decoder.named_parameters() if p.grad is None or not p.grad.any()]
     # Shifted windows leave every one of the coarsest stage's four tokens to itself: nothing is asked there.
     assert {name.rsplit(".", 2)[0] for name in unused} <= {"blocks.3.1.attention"}

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.metrics import DepthMetric, MetricOptions
 from avtar_ros.replay.cli import main
 from avtar_ros.replay.comparing.comparison import Verdict, compare_sums, verdicts
 from avtar_ros.replay.comparing.conditions import Condition
 from avtar_ros.replay.judging.meters import TruthMeter
+from avtar_ros.tasks.depth_metrics import DepthMetric
+from avtar_ros.tasks.metric import MetricOptions
 from tests.tiny_bags import write_truth_bag
 from tests.tiny_models import DEPTH, write_tiny_model
 

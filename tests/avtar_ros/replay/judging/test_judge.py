@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avtar_ros.metrics import FIGURES, StreamingMetrics
+from avtar_ros.metrics import StreamingMetrics, known_figures
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.replay.judging import tally
@@ -26,7 +26,7 @@ def test_figures_are_those_of_the_metrics_with_truth_brought_to_the_maps_size(ca
         maps, larger = truth(i), {task: m.repeat(2, 0).repeat(2, 1) for task, m in truth(i + 1).items()}
         judge.add(Frame(image(i), stamp), maps, larger, latency_ns=i)
         metrics.update({t: m[None] for t, m in maps.items()}, {t: m[None] for t, m in truth(i + 1).items()})
-    assert {key: judge.figures[key] for key in FIGURES} == pytest.approx(metrics.compute())
+    assert {key: judge.figures[key] for key in known_figures()} == pytest.approx(metrics.compute())
     assert [(t.stamp_ns, t.latency_ns) for t in judge.times] == [(stamp, i) for i, stamp in enumerate(stamps(3))]
 
 

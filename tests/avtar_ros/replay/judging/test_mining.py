@@ -10,13 +10,13 @@ import pytest
 from avtar_ros.bags.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, GroundTruthWriter, truth_topic
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.writing import BagWriter
-from avtar_ros.metrics import Figure
 from avtar_ros.perception import Frame
 from avtar_ros.replay.cli import main
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.meters import View
 from avtar_ros.replay.judging.mining import choose, scores
 from avtar_ros.replay.judging.sureness import UnsureEdgesMeter
+from avtar_ros.tasks.metric import Figure
 from tests.tiny_bags import K, image, stamps, truth
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 30

@@ -10,15 +10,14 @@ from torch import Tensor
 
 from avtar_ros.tasks import TASKS
 from tests.training import plain, tiny
-from training import losses
-from training.task_heads import TASK_HEADS
+from training.tasks import LEARNT, depth, edges, normals, segmentation
 
 PAIRS = {
-    "segmentation": (losses.cross_entropy, plain.cross_entropy),
-    "depth": (losses.berhu_log_depth, plain.berhu_log_depth),
-    "normals": (losses.cosine_distance, plain.cosine_distance),
-    "edges": (losses.balanced_binary_cross_entropy, plain.balanced_binary_cross_entropy),
-    "edges by l1": (losses.absolute_error, plain.absolute_error),
+    "segmentation": (segmentation.cross_entropy, plain.cross_entropy),
+    "depth": (depth.berhu_log_depth, plain.berhu_log_depth),
+    "normals": (normals.cosine_distance, plain.cosine_distance),
+    "edges": (edges.balanced_binary_cross_entropy, plain.balanced_binary_cross_entropy),
+    "edges by l1": (edges.absolute_error, plain.absolute_error),
 }
 """Ours and the formula, by task, and by what else a config may ask for there."""
 
@@ -28,7 +27,7 @@ def labelled(task: str, seed: int = 0) -> tuple[Tensor, Tensor]:
     torch.manual_seed(seed)
     task = task.removesuffix(" by l1")
     target = tiny.batch(2, 6, 5, seed).maps[task]
-    raw = torch.randn(2, TASK_HEADS[task].channels(tiny.card()), 5, 6, dtype=torch.float64)
+    raw = torch.randn(2, LEARNT[task].channels(tiny.card()), 5, 6, dtype=torch.float64)
     return raw, target.double() if target.is_floating_point() else target
 
 
@@ -37,8 +36,8 @@ def nothing_known(target: Tensor) -> Tensor:
 
 
 def test_every_task_has_its_loss() -> None:
-    assert TASK_HEADS.keys() == TASKS.keys()
-    assert all(head.loss is PAIRS[name][0] for name, head in TASK_HEADS.items())
+    assert LEARNT.keys() == TASKS.keys()
+    assert all(head.loss is PAIRS[name][0] for name, head in LEARNT.items())
 
 
 @pytest.mark.parametrize("task", PAIRS)
@@ -102,7 +101,7 @@ def test_perfect_outputs_cost_nothing(task: str) -> None:
 
 def test_zero_and_infinite_depth_is_unknown() -> None:
     log_depth = torch.zeros(1, 1, 1, 3)
-    depth = torch.tensor([[[2.0, 0.0, torch.inf]]])
-    assert float(losses.berhu_log_depth(log_depth, depth)) == pytest.approx(
-        plain.berhu_log_depth(log_depth, depth[..., :1])
+    metres = torch.tensor([[[2.0, 0.0, torch.inf]]])
+    assert float(depth.berhu_log_depth(log_depth, metres)) == pytest.approx(
+        plain.berhu_log_depth(log_depth, metres[..., :1])
     )

@@ -1,0 +1,66 @@
+"""Depth: float32 metres along the optical axis, NaN where unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avtar_ros.meaning import Meaning
+from avtar_ros.rendering import Image
+from avtar_ros.tasks.depth_metrics import DepthMetric, DisparityAlignedMetric, MedianScaledMetric
+from avtar_ros.tasks.metric import Figure, TaskMap
+from avtar_ros.tasks.task import Difference, Stability, Storage, Task
+
+
+def color_depth(depth: NDArray[np.float32], meaning: Meaning) -> Image:
+    """Depth (H, W) in metres to Turbo, near = red; logarithmic over the range of the model; unknown = black."""
+    assert meaning.depth is not None
+    low, high = np.log(meaning.depth.min_m), np.log(meaning.depth.max_m)
+    known = depth > 0  # false for NaN as well
+    nearness = (high - cv2.log(np.where(known, depth, np.float32(1)))) * np.float32(255 / (high - low))
+    levels = np.clip(nearness, 0, 255).astype(np.uint8)
+    colors = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    return cv2.bitwise_and(colors, colors, mask=known.view(np.uint8)).astype(np.uint8, copy=False)
+
+
+def _relative(reference: TaskMap, other: TaskMap) -> NDArray[np.float64]:
+    """Per cent of the reference."""
+    expected = reference.astype(np.float64)
+    return np.asarray(100 * np.abs(other - expected) / expected)
+
+
+def _jitter(now: TaskMap, before: TaskMap) -> NDArray[np.float64]:
+    """|ln d_t − ln d_{t−1}|."""
+    known = np.isfinite(now) & np.isfinite(before) & (now > 0) & (before > 0)
+    difference = np.log(now[known], dtype=np.float64) - np.log(before[known], dtype=np.float64)
+    return np.asarray(np.abs(difference))
+
+
+def _millimetres(depth: TaskMap) -> NDArray[Any]:
+    rounded = np.round(depth * 1000)
+    return np.where((rounded > 0) & (rounded < 65535), rounded, 0).astype(np.uint16)
+
+
+def _metres(stored: NDArray[Any]) -> TaskMap:
+    metres = stored / np.float32(1000) if stored.dtype == np.uint16 else stored
+    known = (stored > 0) & (stored != 65535)
+    return np.where(known, metres, np.float32(np.nan)).astype(np.float32)
+
+
+DEPTH = Task(
+    name="depth",
+    title="Depth",
+    unit="m",
+    dtype=np.float32,
+    channels=0,
+    encoding="32FC1",
+    interpolation=cv2.INTER_LINEAR,
+    colorize=color_depth,
+    metrics=(DepthMetric, MedianScaledMetric, DisparityAlignedMetric),
+    difference=Difference("mean relative difference", " %", {"fp16": 1.0, "fp32": 0.1}, _relative),
+    stability=Stability("depth.jitter", Figure("Jitter where nothing moves, relative", "", False), _jitter),
+    storage=Storage(np.uint16, _millimetres, _metres),
+)

@@ -1,0 +1,62 @@
+"""Learning depth: its logarithm."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avtar_ros.model_card import ModelCard
+from avtar_ros.tasks import DEPTH
+from training.processes import largest, summed
+from training.tasks.learnt_task import LearntTask, Packing, unknown_is_nan
+
+MILLIMETRES = 1000.0
+
+
+def berhu_log_depth(log_depth: Tensor, depth: Tensor) -> Tensor:
+    """Reverse Huber (Laina et al., 3DV 2016) of the logarithm of depth (B, H, W), so that errors are relative.
+
+    |d| where |d| ≤ c, else (d² + c²) / 2c, with c a fifth of the largest error in the batch.
+    """
+    known = torch.isfinite(depth) & (depth > 0)
+    error = torch.where(known, log_depth[:, 0] - torch.where(known, depth, 1.0).log(), 0.0).abs()
+    threshold = (largest(error.max()) / 5).clamp(min=1e-6)
+    berhu = torch.where(error <= threshold, error, (error**2 + threshold**2) / (2 * threshold))
+    return berhu.sum() / summed(known.sum()).clamp(min=1)
+
+
+def _metres(log_depth: Tensor, card: ModelCard) -> Tensor:
+    assert card.depth is not None
+    return log_depth[:, 0].exp().clamp(card.depth.min_m, card.depth.max_m)
+
+
+def _min_max_scaled(values: Tensor) -> Tensor:
+    """Each image from 0 to 1."""
+    least, most = values.amin((1, 2, 3), keepdim=True), values.amax((1, 2, 3), keepdim=True)
+    return (values - least) / (most - least).clamp(min=1e-6)
+
+
+def _random_metres(shape: tuple[int, ...], card: ModelCard) -> Tensor:
+    return 1 + 4 * torch.rand(shape)
+
+
+def _millimetres(depth: Tensor) -> Tensor:
+    """Whole millimetres from 1 to 65535; 0, which is unknown, for all else."""
+    steps = (depth * MILLIMETRES).round()
+    return torch.where((steps >= 1) & (steps <= 65535), steps, 0)
+
+
+def _unpacked(stored: Tensor) -> Tensor:
+    return unknown_is_nan(stored.float() / MILLIMETRES, stored != 0)
+
+
+LEARNT_DEPTH = LearntTask(
+    task=DEPTH,
+    channels=lambda card: 1,
+    losses={"berhu": berhu_log_depth},
+    to_map=_metres,
+    appearance=_min_max_scaled,
+    random_map=_random_metres,
+    packing=Packing(np.uint16, _millimetres, _unpacked),
+)
