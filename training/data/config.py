@@ -29,14 +29,20 @@ class AugmentConfig(Section):
     camera: Annotated[Real, Field(ge=0, le=1)] = 0.0
 
 
+RoomViews = Literal["furniture", "anywhere"]
+
+
 class RoomsConfig(Sized):
-    """Synthetic rooms: `rooms` of them from seed `first_seed` on; `validation_rooms` others to watch training by."""
+    """Synthetic rooms: `rooms` of them from seed `first_seed` on; `validation_rooms` others to watch training by.
+
+    `views` are of furniture from eye level, or from anywhere that robots and hands hold cameras."""
 
     dataset: Literal["synthetic_rooms"] = "synthetic_rooms"
     rooms: Positive = 20_000
     first_seed: Whole = 0
     validation_rooms: Positive = 200
     validation_seed: Whole = 2_000_000
+    views: RoomViews = "furniture"
 
     @property
     def own_classes(self) -> classes.Classes:
@@ -46,7 +52,8 @@ class RoomsConfig(Sized):
 
     @property
     def description(self) -> str:
-        return f"{self.rooms} synthetic rooms of avtar_ros (seeds from {self.first_seed})"
+        seen = "" if self.views == "furniture" else f", seen from {self.views}"
+        return f"{self.rooms} synthetic rooms of avtar_ros (seeds from {self.first_seed}){seen}"
 
 
 class NyudConfig(Sized):

@@ -51,7 +51,7 @@ def _rooms(config: RoomsConfig, split: Split) -> Dataset:
         "train": (config.rooms, config.first_seed),
         "validation": (config.validation_rooms, config.validation_seed),
     }[split]
-    return RoomsDataset(count, seed, config.width, config.height)
+    return RoomsDataset(count, seed, config.width, config.height, views=config.views)
 
 
 def _nyud(config: NyudConfig, split: Split) -> Dataset:

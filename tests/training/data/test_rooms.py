@@ -37,8 +37,8 @@ def test_they_are_rendered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_unknown_stays_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def with_holes(seeds: range, width: int, height: int) -> object:
-        batch = render_rooms(seeds, width, height)
+    def with_holes(seeds: range, width: int, height: int, anywhere: bool) -> object:
+        batch = render_rooms(seeds, width, height, anywhere=anywhere)
         batch.maps["depth"][:, 0] = torch.nan
         batch.maps["normals"][:, 0] = torch.nan
         return batch
@@ -51,7 +51,7 @@ def test_what_is_unknown_stays_unknown(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "render_rooms", interrupted)
@@ -63,10 +63,10 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: py
 def test_who_comes_second_takes_the_rooms_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs that render the same rooms at the same time."""
 
-    def while_another_does(seeds: range, width: int, height: int) -> object:
+    def while_another_does(seeds: range, width: int, height: int, anywhere: bool) -> object:
         monkeypatch.setattr(module, "render_rooms", render_rooms)
         RoomsDataset(3, FIRST, WIDTH, HEIGHT, tmp_path)
-        return render_rooms(seeds, width, height)
+        return render_rooms(seeds, width, height, anywhere=anywhere)
 
     monkeypatch.setattr(module, "render_rooms", while_another_does)
     # The other one has the same process id here, and with it the same unfinished folder.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from training.data.batch import Batch
+from training.data.synthetic_rooms.anywhere import sample_view_anywhere
 from training.data.synthetic_rooms.camera import View, sample_view
 from training.data.synthetic_rooms.classes import CLASSES, RoomClass
 from training.data.synthetic_rooms.layout import sample_room
@@ -22,20 +23,24 @@ FRAMES_AT_ONCE = 16
 
 
 def render_rooms(
-    seeds: Sequence[int], width: int = 256, height: int = 192, device: torch.device | str = "cpu"
+    seeds: Sequence[int],
+    width: int = 256,
+    height: int = 192,
+    device: torch.device | str = "cpu",
+    anywhere: bool = False,
 ) -> Batch:
-    """One random view of one random room for each seed.
+    """One random view of one random room for each seed: of its furniture from eye level, or from `anywhere`.
 
     The same seed gives the same image and maps whatever else is in the batch.
     """
-    return render_shots(len(seeds), lambda i: sample_shot(seeds[i]), width, height, torch.device(device))
+    return render_shots(len(seeds), lambda i: sample_shot(seeds[i], anywhere), width, height, torch.device(device))
 
 
-def sample_shot(seed: int) -> tuple[Room, View]:
+def sample_shot(seed: int, anywhere: bool = False) -> tuple[Room, View]:
     """The room of a seed and the view of it that `render_rooms` shows."""
     rng = Rng(int(seed))
     room = sample_room(rng)
-    return room, sample_view(rng, room)
+    return room, (sample_view_anywhere if anywhere else sample_view)(rng, room)
 
 
 def sample_sequence(seed: int, frames: int, rate_hz: float = 30.0) -> tuple[Room, list[View]]:
