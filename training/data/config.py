@@ -11,8 +11,10 @@ from typing_extensions import Self
 from avtar_ros.meaning import UNLABELLED, SemanticClass
 from avtar_ros.model_card import read_onnx_card
 from training.data import classes
+from training.data.class_files import CLASSES, read_classes
 from training.data.sized import Sized
 from training.data.sized import Split as Split
+from training.data.stored_maps import FormatsConfig
 from training.data.vocabulary import onto, vocabularies, vocabulary
 from training.errors import TrainingError
 from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
@@ -184,8 +186,37 @@ class PicturesConfig(Sized):
         return f"pictures in {self.folder.name}"
 
 
+class FolderConfig(Sized):
+    """A folder of images with any of depth, segmentation, normals and edges beside them (training/data/folder.py).
+
+    Its last `validation_images` by name, a tenth where it is not given, are kept from training. `maps` says how maps
+    are stored where that is not as usual; `derive` names those that are computed from others where they lack.
+    `field_of_view_deg` is all images' where there is no intrinsics.json.
+    """
+
+    dataset: Literal["folder"]
+    root: UserPath
+    validation_images: Positive | None = None
+    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] | None = None
+    maps: FormatsConfig = FormatsConfig()
+    derive: tuple[Literal["normals", "edges"], ...] = ()
+
+    def held_out(self, images: int) -> int:
+        """How many of so many images are kept from training."""
+        return self.validation_images or max(1, images // 10)
+
+    @property
+    def own_classes(self) -> classes.Classes:
+        """Those of its classes.yaml. Raises TrainingError where that is none."""
+        return read_classes(self.root / CLASSES)
+
+    @property
+    def description(self) -> str:
+        return f"images with maps in {self.root.name}"
+
+
 TAGS = (
-    "synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "pictures",
+    "synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "pictures", "folder",
     "taught", "mixed",
 )  # fmt: skip
 
@@ -204,6 +235,7 @@ GivenConfig = (
     | Annotated[SynthiaConfig, Tag("synthia")]
     | Annotated[BagConfig, Tag("rosbag")]
     | Annotated[PicturesConfig, Tag("pictures")]
+    | Annotated[FolderConfig, Tag("folder")]
 )
 
 

@@ -12,6 +12,7 @@ from training.data.config import (
     BagConfig,
     CityscapesConfig,
     DataConfig,
+    FolderConfig,
     MixedConfig,
     NyudConfig,
     OmnidataConfig,
@@ -24,6 +25,7 @@ from training.data.config import (
 )
 from training.data.dataset import Dataset
 from training.data.files import contents
+from training.data.folder import FolderDataset
 from training.data.mixed import MixedDataset
 from training.data.nyud import FRAMES, MAPPING, SPLITS, NyudDataset
 from training.data.nyud_mt import FOLDERS, NyudMtDataset
@@ -90,6 +92,7 @@ _OPENERS: dict[type, Callable[[Any, Split], Dataset]] = {
     SynthiaConfig: SynthiaDataset,
     BagConfig: BagDataset,
     PicturesConfig: PicturesDataset,
+    FolderConfig: FolderDataset,
     TaughtConfig: _taught,
     MixedConfig: _mixed,
 }

@@ -42,6 +42,17 @@ def read_map(path: Path, dtype: type[np.generic], channels: int = 1) -> NDArray[
     return picture if channels == 1 else np.ascontiguousarray(picture[..., ::-1])
 
 
+def read_stored(path: Path) -> NDArray[Any]:
+    """A picture of any type as stored: (H, W), or (H, W, channels) with red first.
+
+    Raises TrainingError where it is missing or damaged.
+    """
+    picture = _read(path, cv2.IMREAD_UNCHANGED)
+    if picture.ndim == 3:
+        picture[..., :3] = picture[..., 2::-1].copy()
+    return picture
+
+
 def require(root: Path, title: str, names: Sequence[str]) -> None:
     """Raises TrainingError where `root` lacks one of `names`, all of which a data set of this title has."""
     missing = [name for name in names if not (root / name).exists()]
