@@ -73,6 +73,8 @@ setup(
             "onnx>=1.16",
             "onnxruntime>=1.17",
             "onnxscript>=0.5",
+            "pillow>=10",
+            "pycocotools>=2.0.7",
             "pydantic>=2.11",
             "safetensors>=0.4",
             "scipy>=1.10",

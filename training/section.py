@@ -23,6 +23,11 @@ Rate = Annotated[Real, Field(gt=0)]
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
+def one_or_several(value: Any) -> Any:
+    """A list of what may be given alone."""
+    return [value] if isinstance(value, str | Path) else value
+
+
 class Section(BaseModel):
     """A part of a config: unknown keys are errors."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from typing_extensions import Self
 
 from avtar_ros.meaning import UNLABELLED, SemanticClass
@@ -17,7 +17,7 @@ from training.data.sized import Split as Split
 from training.data.stored_maps import FormatsConfig
 from training.data.vocabulary import onto, vocabularies, vocabulary
 from training.errors import TrainingError
-from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
+from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault, one_or_several
 
 
 class AugmentConfig(Section):
@@ -215,8 +215,50 @@ class FolderConfig(Sized):
         return f"images with maps in {self.root.name}"
 
 
+Annotations = Annotated[tuple[UserPath, ...], BeforeValidator(one_or_several), Field(min_length=1)]
+
+
+class CocoSplitConfig(Section):
+    """Images, their annotation files and, of panoptic ones, the folder of masks (the file's name without .json)."""
+
+    images: UserPath
+    annotations: Annotations
+    masks: UserPath | None = None
+
+
+class CocoConfig(Sized):
+    """Images labelled in COCO's formats: instances, stuff, panoptic segments, or several of these files.
+
+    `validation` names images of their own to measure on; else the last `validation_images` by id, a tenth where it is
+    not given, are kept from training. Pixels of no annotation are unlabelled, or of the class `rest`.
+    """
+
+    dataset: Literal["coco"]
+    images: UserPath
+    annotations: Annotations
+    masks: UserPath | None = None
+    validation: CocoSplitConfig | None = None
+    validation_images: Positive | None = None
+    rest: str | None = None
+    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] = 60.0
+    derive: tuple[Literal["edges"], ...] = ()
+
+    @property
+    def own_classes(self) -> classes.Classes:
+        """Those of the annotation files, and `rest`. Raises TrainingError where they are none, or too many."""
+        from training.data.coco_files import coco_classes, read_coco
+
+        also = () if self.rest is None else (self.rest,)
+        return coco_classes([read_coco(path) for path in self.annotations], also, any_number=self.class_map is not None)
+
+    @property
+    def description(self) -> str:
+        return f"images labelled by {', '.join(path.name for path in self.annotations)}"
+
+
 TAGS = (
     "synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "pictures", "folder",
+    "coco",
     "taught", "mixed",
 )  # fmt: skip
 
@@ -236,6 +278,7 @@ GivenConfig = (
     | Annotated[BagConfig, Tag("rosbag")]
     | Annotated[PicturesConfig, Tag("pictures")]
     | Annotated[FolderConfig, Tag("folder")]
+    | Annotated[CocoConfig, Tag("coco")]
 )
 
 

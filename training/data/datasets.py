@@ -8,9 +8,11 @@ from typing import Any
 from avtar_ros.engines.opening import open_engine
 from training.data.bags import BagDataset
 from training.data.cityscapes import CityscapesDataset
+from training.data.coco import CocoDataset
 from training.data.config import (
     BagConfig,
     CityscapesConfig,
+    CocoConfig,
     DataConfig,
     FolderConfig,
     MixedConfig,
@@ -93,6 +95,7 @@ _OPENERS: dict[type, Callable[[Any, Split], Dataset]] = {
     BagConfig: BagDataset,
     PicturesConfig: PicturesDataset,
     FolderConfig: FolderDataset,
+    CocoConfig: CocoDataset,
     TaughtConfig: _taught,
     MixedConfig: _mixed,
 }
