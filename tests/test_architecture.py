@@ -32,8 +32,11 @@ FLOORS = {
     "avtar_ros": [
         "version",
         "errors",
+        "names",
         "memory",
         "files",
+        "locks",
+        "outputs",
         "resources",
         "pictures",
         "geometry",

@@ -141,6 +141,15 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         save_file({name: t.contiguous() for name, t in checkpoint.tensors.items()}, partial, metadata=header)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file says at its beginning that it is one of ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {"config", "card", "phase", "step"} <= (file.metadata() or {}).keys()
+    except (SafetensorError, OSError):
+        return False
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Raises TrainingError where the file is missing, damaged or not one of ours."""
     if not path.is_file():

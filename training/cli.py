@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from avtar_ros.agreement import PRECISIONS
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
+from avtar_ros.outputs import check_file, is_figures
 from training.errors import TrainingError
 from training.overrides import add_set
 
@@ -208,6 +209,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     else:
         engine = opened = open_engine(options.model)
         card, infer = opened.card, opened.infer
+    if options.json:
+        inputs = [path for path in (options.model, options.data, options.manifest) if path is not None]
+        check_file(options.json, inputs, is_figures)
     with engine:
         text, written = (_by_source if options.manifest else _by_data)(options, card, infer)
     print(text)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from avtar_ros.engines.engine import INPUT, Engine
 from avtar_ros.engines.opening import open_engine
-from avtar_ros.model_card import CARD_KEY, ModelCard
+from avtar_ros.model_card import CARD_KEY, CardError, ModelCard, read_onnx_card
+from avtar_ros.outputs import check_file
 from avtar_ros.tasks import SEGMENTATION, Maps
 from training.build import build_model
 from training.checkpoint import Checkpoint
@@ -55,6 +56,7 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
     of the pixels, or anything else by more than 1e-3. In half precision, which rounds differently everywhere, the
     averages of `avtar_ros.agreement` are held against the float32 model, also on the rooms, and kept in the card.
     """
+    check_file(path, [], _is_of_an_export)
     path.parent.mkdir(parents=True, exist_ok=True)
     reference = load_model(checkpoint)
     model = load_model(checkpoint).half() if options.precision == "fp16" else reference
@@ -77,6 +79,13 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
         _write_card(draft, card)
         draft.replace(path)
     return card
+
+
+def _is_of_an_export(path: Path) -> bool:
+    try:
+        return bool(read_onnx_card(path))
+    except CardError:
+        return False
 
 
 def _measured(card: ModelCard, infer: Infer, data: DataConfig, options: ExportOptions) -> ModelCard:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from avtar_ros.memory import keep_freed_memory
+from avtar_ros.outputs import OutputFolder
 from training import processes
 from training.adversary import Adversary
 from training.affinity import AffinityProbe
 from training.build import build_model, check_buildable, new_card, parameter_table
 from training.checkpoint import (
     Checkpoint,
+    is_checkpoint,
     load_checkpoint,
     model_tensors,
     module_tensors,
@@ -40,6 +42,7 @@ from training.models.inference import InferenceModel
 from training.objective import Objective
 from training.run_log import RunLog
 
+LAST = "last.safetensors"
 OWN_SEEDS = 1_000_003
 """Between the seeds of processes, so that they do not change their images alike."""
 
@@ -74,6 +77,28 @@ def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
                 f"`batch_size` of phase {phase.name} is {phase.batch_size}, but `data` has {len(data.training)} images"
                 + (f" and `target` {len(target)}." if target is not None else ".")
             )
+    with _reserved(folder, config):
+        return _run_phases(config, folder, data, before, tensorboard)
+
+
+@contextmanager
+def _reserved(folder: Path, config: RunConfig) -> Iterator[None]:
+    """Let no other run write to the folder; a phase's is ours where it was claimed, or has a checkpoint of ours."""
+    with ExitStack() as stack:
+        if processes.is_main():
+            inputs = [config.start_from] if config.start_from else []
+            output = stack.enter_context(OutputFolder(folder, inputs))
+            output.claim(*(phase.name for phase in config.phases), ours=_is_of_a_phase)
+        yield
+
+
+def _is_of_a_phase(folder: Path) -> bool:
+    return folder.is_dir() and (not any(folder.iterdir()) or is_checkpoint(folder / LAST))
+
+
+def _run_phases(
+    config: RunConfig, folder: Path, data: Data, before: Checkpoint | None, tensorboard: bool
+) -> Path:
     for phase in config.phases:
         run = PhaseRun(config, phase, folder / phase.name, before, tensorboard)
         run.go(data)
@@ -96,7 +121,7 @@ class PhaseRun:
         torch.manual_seed(config.seed)
         self.config, self.phase, self.folder = config, phase, folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "last.safetensors"
+        self.path = folder / LAST
         self.card = new_card(config, before)
         self.device = processes.device()
         self.model = build_model(config, phase.trains, self.card, before).to(self.device)

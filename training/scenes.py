@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avtar_ros.bags.ground_truth import GroundTruthWriter
+from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.meaning import DepthRange, SemanticClass
 from avtar_ros.model_card import ModelCard
+from avtar_ros.outputs import check_file
 from avtar_ros.tasks import TASKS, Maps
 from training.data.batch import Batch
 from training.data.synthetic_rooms import CLASSES, render_rooms, render_sequence
@@ -20,6 +22,8 @@ from training.previews import write_preview
 
 Image = NDArray[np.uint8]
 
+MAKER = "avtar-train scenes"
+"""What is written into its bags, to know them again."""
 FIRST_STAMP_NS = 1_700_000_000_000_000_000
 """When the camera of every written bag starts: any fixed time, so that the same seed gives the same bag."""
 
@@ -35,9 +39,10 @@ def write_previews(folder: Path, seeds: Sequence[int], width: int, height: int) 
 
 def write_bag(path: Path, seed: int, frames: int, rate_hz: float, width: int, height: int) -> None:
     """A bag with camera, CameraInfo and the ground truth of all tasks, from a walk through the room of a seed."""
+    check_file(path, [], lambda path: maker_of(path) == MAKER)
     path.parent.mkdir(parents=True, exist_ok=True)
     stamps = iter(FIRST_STAMP_NS + round(i * 1e9 / rate_hz) for i in range(frames))
-    with BagWriter(path) as bag, tqdm(total=frames, unit="frame", desc=str(path)) as progress:
+    with BagWriter(path, maker=MAKER) as bag, tqdm(total=frames, unit="frame", desc=str(path)) as progress:
         for batch in render_sequence(seed, frames, width, height, rate_hz):
             writer = GroundTruthWriter(bag, _intrinsics(float(batch.focal[0]), width, height))
             for image, maps in _frames(batch):

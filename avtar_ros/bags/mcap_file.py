@@ -6,13 +6,17 @@ cannot continue a file.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterable
+from io import BytesIO
 from itertools import takewhile
+from pathlib import Path
 from struct import pack
 from typing import BinaryIO
 
+from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, ChunkIndex, DataEnd, Footer, Header, McapRecord, Message, Schema, Statistics
 from mcap.stream_reader import StreamReader
@@ -21,15 +25,29 @@ from mcap.writer import MCAP0_MAGIC
 from avtar_ros.bags.mcap_chunk import OpenChunk, record_bytes
 from avtar_ros.bags.mcap_stored import stored_chunks
 
+MAKER = "avtar_ros"
+_HEAD_BYTES = 4096
+
+
+def maker_of(path: Path) -> str | None:
+    """What an MCAP file says at its beginning of who wrote it; None where it is none."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    try:
+        return next((r.library for r in StreamReader(BytesIO(head)).records if isinstance(r, Header)), None)
+    except (McapError, ValueError, struct.error):
+        return None
+
 
 class McapFile:
     """Writes to an open file, which it does not close; `complete` must come last. Raises OSError.
 
     `schemas` and `channels`, by id, are what the first chunk says they are, and are repeated at the end. Of a file that
-    has been begun already, the first `kept` bytes stay, which must end with a chunk.
+    has been begun already, the first `kept` bytes stay, which must end with a chunk; others begin by saying that
+    they are of `maker`.
     """
 
-    def __init__(self, file: BinaryIO, kept: int = 0) -> None:
+    def __init__(self, file: BinaryIO, kept: int = 0, maker: str = MAKER) -> None:
         self.schemas: dict[int, Schema] = {}
         self.channels: dict[int, Channel] = {}
         self._file = file
@@ -38,7 +56,7 @@ class McapFile:
         if kept:
             self._take_over(kept)
         else:
-            file.write(MCAP0_MAGIC + record_bytes(Header("ros2", "avtar_ros")))
+            file.write(MCAP0_MAGIC + record_bytes(Header("ros2", maker)))
 
     def add_chunk(self, chunk: OpenChunk) -> None:
         """Write a chunk with messages."""

@@ -15,6 +15,7 @@ from avtar_ros.bags.bag import Bag, BagError
 from avtar_ros.bags.indexed import IndexedBag
 
 SUFFIXES = (".mcap", ".db3", ".bag")
+METADATA = "metadata.yaml"
 
 
 def open_bag(path: Path) -> Bag:
@@ -67,17 +68,22 @@ def _unfinished(path: Path, unreadable: BagError) -> Bag:
     return UnfinishedRos1(path, unreadable) if path.suffix == ".bag" else UnfinishedSqlite(path, unreadable)
 
 
+def bag_files(folder: Path) -> list[Path]:
+    """The files in a folder that belong to the bag there; others may come and go."""
+    return sorted(f for f in folder.iterdir() if f.is_file() and (f.suffix in SUFFIXES or f.name == METADATA))
+
+
 def _bag_files(path: Path) -> list[Path]:
     """What to open: a file, a folder with metadata, or the parts in a folder without."""
     if not path.exists():
         raise BagError(f"{path}: no such bag. Give a bag's folder, or a .mcap, .db3 or .bag file.")
     if path.is_dir():
-        if (path / "metadata.yaml").is_file():
+        if (path / METADATA).is_file():
             return [path]
         for suffix in SUFFIXES:
             if parts := sorted(path.glob(f"*{suffix}")):
                 return parts
-        raise BagError(f"{path}: no bag in this folder: neither metadata.yaml nor {', '.join(SUFFIXES)}.")
+        raise BagError(f"{path}: no bag in this folder: neither {METADATA} nor {', '.join(SUFFIXES)}.")
     if path.suffix not in SUFFIXES:
         raise BagError(f"{path}: not a bag by its name. Known: {', '.join(SUFFIXES)}, or a bag's folder.")
     if not path.stat().st_size:

@@ -21,9 +21,10 @@ from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_typestore
 
 from avtar_ros.bags.mcap_chunk import OpenChunk
-from avtar_ros.bags.mcap_file import McapFile
+from avtar_ros.bags.mcap_file import MAKER, McapFile
 from avtar_ros.files import partial_name
 from avtar_ros.images import to_message_fields
+from avtar_ros.locks import hold
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -38,15 +39,18 @@ class BagWriter(AbstractContextManager["BagWriter"]):
     Only where the file itself fails, by OSError, it does not take its name.
     """
 
-    def __init__(self, path: Path, kept: int = 0) -> None:
-        """Begin the bag that will be at `path`, whose folder must exist; raises OSError.
+    def __init__(self, path: Path, kept: int = 0, maker: str = MAKER) -> None:
+        """Begin the bag that will be at `path`, whose folder must exist; raises OSError, and BusyError where another
+        process writes it.
 
         To continue one that was not completed, give how many bytes of it to keep, which a call of `flush` ended.
         """
         self.path = path
         self._partial = partial_name(path)
-        self._file = self._partial.open("r+b" if kept else "wb")
-        self._mcap = McapFile(self._file, kept)
+        self._file = hold(self._partial, str(path))
+        if not kept:
+            self._file.truncate()
+        self._mcap = McapFile(self._file, kept, maker)
         self._chunk = OpenChunk()
         self._types = get_typestore(Stores.LATEST)
         self._schemas = {schema.name: schema.id for schema in self._mcap.schemas.values()}
@@ -154,7 +158,13 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         with self._file:
             self.flush()
             self._mcap.complete()
-        self._partial.replace(self.path)
+            self._file.flush()
+            self._partial.replace(self.path)  # while it is locked
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self._partial.unlink(missing_ok=True)
+        self.abandon()
 
     def abandon(self) -> None:
         """Let go of a bag that is not closed; what got into it stays under the name for unfinished ones."""
@@ -166,5 +176,5 @@ class BagWriter(AbstractContextManager["BagWriter"]):
     ) -> None:
         if isinstance(error, OSError):
             self.abandon()
-        else:
+        elif not self._file.closed:  # by `discard`
             self.close()

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,10 +32,10 @@ from avtar_ros.bags.writing import BagWriter
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import make_folder
 from avtar_ros.model_card import ModelCard
+from avtar_ros.outputs import OutputFolder
 from avtar_ros.replay.judging.judge import Judge
-from avtar_ros.replay.report.results import Run, describe_faults, describe_truth
+from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
 from avtar_ros.resources import DEMO_BAG, DEMO_MODEL, find_resource
 from avtar_ros.ros.child_process import NodeProcess
 from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from avtar_ros.demo.map_recorder import MapRecorder
 
 CAMERA = "camera"
+OUTPUT = "output.mcap"
 START_S = 60.0
 """How long the node may take to load its model, and the camera to begin."""
 SILENCE_S = 2.0
@@ -100,40 +102,41 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(options: argparse.Namespace, command: str) -> int:
     model = (options.model or find_resource(DEMO_MODEL)).resolve()
     path = options.bag or find_resource(DEMO_BAG)
-    with open_bag(path) as bag:
+    with open_bag(path) as bag, ExitStack() as stack:
         with open_engine(model, EngineOptions(threads=1)) as engine:
             card, description = engine.card, engine.description
         camera = RecordedCamera.find(bag, card.tasks, options.topic)
-        make_folder(options.out)
+        folder = stack.enter_context(OutputFolder(options.out, [path, model]))
+        folder.claim(OUTPUT, *RUN_FILES)
         recording = play(camera, model, card, options.out)
         judge = Judge(card)
-        with open_bag(options.out / "output.mcap") as output:
+        with open_bag(options.out / OUTPUT) as output:
             judge_recording(recording, camera, output, judge)
         interrupted = ["Interrupted before the end."] if recording.interrupted else []
         broken = [bag.broken] if bag.broken else []
         notes = [*describe_faults(camera), *broken, *judge.problems, *interrupted]
-    frames_in, frames_out = len(recording.published), len(judge.times)
-    run = Run(
-        kind="Demo",
-        title=path.resolve().stem,
-        judge=judge,
-        counts={"frames_in": frames_in, "frames_out": frames_out, "frames_dropped": frames_in - frames_out},
-        seconds=recording.seconds,
-        latency_title=LATENCY,
-        notes=notes,
-        provenance={
-            "Command": command,
-            "Bag": str(path),
-            "Camera": camera.topic,
-            **describe_truth([camera], None),
-            "Model": str(model),
-            "Engine": description,
-            "Maps": f"{card.width} × {card.height}, the model's own size",
-        },
-    )
-    run.write(options.out)
-    _print_results(run, bool(camera.truth_topics), options.out)
-    return INTERRUPTED if recording.interrupted else 1 if bag.broken else 0
+        frames_in, frames_out = len(recording.published), len(judge.times)
+        run = Run(
+            kind="Demo",
+            title=path.resolve().stem,
+            judge=judge,
+            counts={"frames_in": frames_in, "frames_out": frames_out, "frames_dropped": frames_in - frames_out},
+            seconds=recording.seconds,
+            latency_title=LATENCY,
+            notes=notes,
+            provenance={
+                "Command": command,
+                "Bag": str(path),
+                "Camera": camera.topic,
+                **describe_truth([camera], None),
+                "Model": str(model),
+                "Engine": description,
+                "Maps": f"{card.width} × {card.height}, the model's own size",
+            },
+        )
+        run.write(options.out)
+        _print_results(run, bool(camera.truth_topics), options.out)
+        return INTERRUPTED if recording.interrupted else 1 if bag.broken else 0
 
 
 def _print_results(run: Run, has_truth: bool, out: Path) -> None:
@@ -168,7 +171,7 @@ def play(camera: RecordedCamera, model: Path, card: ModelCard, out: Path) -> Rec
         topics = [f"/{CAMERA}/{task}/image" for task in card.tasks]
         interrupted = False
         with (
-            BagWriter(out / "output.mcap") as output,
+            BagWriter(out / OUTPUT) as output,
             MapRecorder(topics, output) as recorder,
             NodeProcess("avtar_ros.node.multitask_node", node_parameters, folder) as node,
         ):

@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from avtar_ros.engines.opening import open_engine
+from avtar_ros.errors import AvtarError
 from avtar_ros.metrics import known_figures
 from avtar_ros.model_card import read_onnx_card
 from avtar_ros.tasks import TASKS
@@ -127,11 +128,19 @@ def test_a_refused_export_leaves_the_earlier_file(
     exported: Path, checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.onnx"
-    path.write_bytes(b"the last good one")
+    path.write_bytes(exported.read_bytes())
     monkeypatch.setattr(module, "_write_graph", lambda model, path: altered(exported, path, "heads.depth.0.bias"))
     with pytest.raises(TrainingError):
         export(load_checkpoint(checkpoint_path), path, ExportOptions(rooms=0))
-    assert path.read_bytes() == b"the last good one"
+    assert path.read_bytes() == exported.read_bytes()
+
+
+def test_what_is_no_export_is_not_written_over(exported: Path, checkpoint_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"somebody's own")
+    with pytest.raises(AvtarError, match="was not made by this command"):
+        export(load_checkpoint(checkpoint_path), path, ExportOptions(rooms=0))
+    assert path.read_bytes() == b"somebody's own"
 
 
 def test_ids_may_differ_on_a_pixel_in_a_thousand_and_no_more(exported: Path, checkpoint_path: Path) -> None:

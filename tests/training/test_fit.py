@@ -17,7 +17,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from avtar_ros.errors import AvtarError
+from avtar_ros.locks import BusyError
 from avtar_ros.metrics import known_figures
+from avtar_ros.outputs import OutputFolder
 from tests.training import tiny
 from training import fit as module
 from training.checkpoint import Checkpoint, load_checkpoint
@@ -268,3 +271,17 @@ def test_a_run_without_a_first_phase_starts_from_the_backbone_as_it_is(tmp_path:
     assert checkpoint.card.tasks == ("normals", "depth")
     assert checkpoint.card.classes == ()
     assert len(checkpoint.card.affinity) == 2
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(config: RunConfig, tmp_path: Path) -> None:
+    with OutputFolder(tmp_path), pytest.raises(BusyError, match="is writing there"):
+        fit(config, tmp_path)
+
+
+def test_a_folder_of_ones_own_called_like_a_phase_is_left_alone(config: RunConfig, tmp_path: Path) -> None:
+    mine = tmp_path / config.phases[0].name / "best.safetensors"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(AvtarError, match="was not made by this command"):
+        fit(config, tmp_path)
+    assert mine.read_text() == "mine"

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from avtar_ros.bags.bag import Bag
-from avtar_ros.bags.reading import open_bag
+from avtar_ros.bags.reading import bag_files, open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface import Window, normals_from_depth
@@ -97,7 +97,7 @@ def _check(bag: Bag, camera: RecordedCamera) -> None:
 
 def _fingerprint(config: BagConfig) -> str:
     """Tells apart recordings, and ways to read them."""
-    files = sorted(config.bag.rglob("*")) if config.bag.is_dir() else [config.bag]
+    files = bag_files(config.bag) if config.bag.is_dir() else [config.bag]
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()]
     reading = config.model_dump(mode="json", exclude={"validation_frames", "bag"})
     return hashlib.sha256(json.dumps([VERSION, states, reading]).encode()).hexdigest()[:16]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avtar_ros.locks import in_turn
 from avtar_ros.meaning import SemanticClass
 from training.data.batch import Batch
 from training.tasks import LEARNT
@@ -40,12 +41,20 @@ class PackedDataset:
 
 
 def pack(folder: Path, capacity: int, batches: Iterable[Batch]) -> None:
-    """Write all images of `batches`, no more than `capacity`.
+    """Write all images of `batches`, no more than `capacity`, where no other process has done it meanwhile.
 
     The folder gets its name when it is whole. Room that is not filled takes none on disk.
     """
-    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    unfinished.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with in_turn(folder.with_name(f"{folder.name}.lock"), str(folder)):
+        if not folder.is_dir():
+            _pack(folder, capacity, batches)
+
+
+def _pack(folder: Path, capacity: int, batches: Iterable[Batch]) -> None:
+    unfinished = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+    unfinished.mkdir()
     arrays: dict[str, NDArray[Any]] = {}
     count = 0
     try:
@@ -60,8 +69,7 @@ def pack(folder: Path, capacity: int, batches: Iterable[Batch]) -> None:
                 arrays[name][count : count + len(batch)] = values.numpy()
             count += len(batch)
         (unfinished / CONTENTS).write_text(json.dumps({"images": count}))
-        if not folder.is_dir():  # else another process was quicker
-            unfinished.rename(folder)
+        unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
+from avtar_ros.outputs import check_file, is_figures
 from avtar_ros.replay.commands.replay import add_run_arguments, options_of
 from avtar_ros.replay.comparing.comparison import Comparison, compare_sums, most_differing, verdicts
 from avtar_ros.replay.comparing.conditions import Condition
@@ -68,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, command: str) -> int:
     """Print the comparisons; returns the exit code. Raises AvtarError."""
     conditions = [Condition.parse(text) for text in options.fail_if]
+    if options.json:
+        check_file(options.json, _inputs(options), is_figures)
     folders = [_folder_of(path, number, options, command) for number, path in enumerate(_operands(options), 1)]
     baseline = SavedRun.load(folders[0])
     failed = False
@@ -93,6 +96,12 @@ def _operands(options: argparse.Namespace) -> list[Path]:
     if models and options.bag is None:
         raise AvtarError(f"{models[0]}: a model has to be run first. Say on what: --bag BAG.")
     return operands
+
+
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    """What is read and must stay as it is."""
+    given: list[Path | None] = [options.baseline, *options.candidates, options.bag]
+    return [path for path in given if path is not None]
 
 
 def _folder_of(path: Path, number: int, options: argparse.Namespace, command: str) -> Path:

@@ -8,17 +8,20 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.outputs import OutputFolder
 from avtar_ros.replay.commands.replay import add_run_arguments, options_of
 from avtar_ros.replay.fleet import storage
 from avtar_ros.replay.fleet.figures import pooled
 from avtar_ros.replay.fleet.jobs import Job, Outcome, outcome_of, plan
-from avtar_ros.replay.fleet.report import FleetReport
+from avtar_ros.replay.fleet.report import REPORT_FILES, FleetReport
+from avtar_ros.replay.running.bag_replay import ReplayOptions
 from avtar_ros.resources import DEMO_MODEL, find_resource
 
 DESCRIPTION = (
@@ -62,6 +65,20 @@ def run(options: argparse.Namespace, command: str) -> int:
     models = [_absolute(model) for model in options.model or [str(find_resource(DEMO_MODEL))]]
     chosen = options_of(options, Path(), Path(), Path())
     chosen = replace(chosen, threads=options.threads or max(1, int(options.cpus)))
+    with _reserved(out):
+        return _run(options, command, out, models, chosen)
+
+
+@contextmanager
+def _reserved(out: str) -> Iterator[None]:
+    """Hold the folder of the results, where it is on a local disk, and check that the reports may be written there."""
+    with ExitStack() as stack:
+        if storage.is_local(out):
+            stack.enter_context(OutputFolder(Path(out))).claim(*REPORT_FILES)
+        yield
+
+
+def _run(options: argparse.Namespace, command: str, out: str, models: list[str], chosen: ReplayOptions) -> int:
     jobs = plan(storage.find(options.bags), storage.find(models), out, options.groups, chosen)
     kept = {job.out: outcome for job in jobs if (outcome := outcome_of(job))}
     with tqdm(total=len(jobs), initial=len(kept), unit="bag", disable=None) as bar:
@@ -71,7 +88,6 @@ def run(options: argparse.Namespace, command: str) -> int:
     outcomes = [kept[job.out] for job in jobs]
     report = FleetReport(outcomes, pooled(outcomes), out, command)
     with storage.local_folder(out) as folder:
-        folder.mkdir(parents=True, exist_ok=True)
         report.write(folder)
     _print(report)
     return 1 if any(outcome.failed or outcome.damaged for outcome in outcomes) else 0

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avtar_ros.bags.bag import Bag
+from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
 from avtar_ros.metrics import known_figures
+from avtar_ros.outputs import check_file
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.mining import choose, scores
@@ -26,6 +28,9 @@ DESCRIPTION = (
     "images, CameraInfo, and the depth and ground truth that were recorded with them. `avtar-train fit`\n"
     "reads it. RUN is the folder that avtar-replay has left for this bag."
 )
+
+MAKER = "avtar-replay mine"
+"""What is written into its bags, to know them again."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +52,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     """Write the bag; returns the exit code. Raises AvtarError, OSError."""
     if options.out.suffix != ".mcap":
         raise AvtarError(f"{options.out}: must be named .mcap, which is what is written.")
+    check_file(options.out, [options.bag, options.run], lambda path: maker_of(path) == MAKER)
     table = FrameTable.read(options.run / "frames.csv")
     score = scores(table, _figures(options.run, options.by))
     chosen = choose(table, score, options.frames, round(options.apart * 1e9))
@@ -56,9 +62,6 @@ def run(options: argparse.Namespace, command: str) -> int:
     wanted = {(table.cameras[i], table.stamps_ns[i]) for i in chosen}
     with open_bag(options.bag) as bag:
         written, truth = _write(bag, sorted({camera for camera, _ in wanted}), wanted, options.out)
-    if written < len(wanted):
-        options.out.unlink()
-        raise AvtarError(f"{options.bag}: has {written} of the run's {len(wanted)} frames. Give the bag of this run.")
     start_ns = min(table.stamps_ns)
     for i in chosen[:5]:
         print(f"  {(table.stamps_ns[i] - start_ns) / 1e9:.2f} s  {table.cameras[i]}  score {score[i]:.1f}")
@@ -83,7 +86,7 @@ def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path
     for camera in cameras:
         camera.keep_messages = True
     written, truth = 0, set[str]()
-    with BagWriter(path) as output:
+    with BagWriter(path, maker=MAKER) as output:
         for frame in _wanted_frames(cameras, wanted):
             if not written:
                 _write_lenses(output, cameras, frame)
@@ -91,6 +94,9 @@ def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path
                 output.write_message(topic, frame.frame.stamp_ns, bag.topics[topic].msgtype, message)
             truth |= frame.truth.keys()
             written += 1
+        if written < len(wanted):
+            output.discard()
+            raise AvtarError(f"{bag.path}: has {written} of the run's {len(wanted)} frames. Give the bag of this run.")
     return written, truth
 
 

@@ -19,6 +19,7 @@ from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
+from avtar_ros.outputs import OutputFolder
 from avtar_ros.replay.fleet import storage
 from avtar_ros.replay.running.bag_replay import ReplayOptions, replay_bag
 
@@ -114,7 +115,6 @@ class JobRunner(AbstractContextManager["JobRunner"]):
         try:
             engine = self._load(job)
             with storage.local_copy(job.bag) as bag, storage.local_folder(job.out) as out:
-                out.mkdir(parents=True, exist_ok=True)
                 options = replace(job.options, bag=bag, out=out, model=self._path)
                 replayed = replay_bag(options, engine, f"avtar-replay fleet, of which {job.bag} with {job.model}")
                 with open_bag(bag) as recording:
@@ -123,7 +123,9 @@ class JobRunner(AbstractContextManager["JobRunner"]):
                 notes = "\n".join(replayed.run.notes)
                 took = time.perf_counter() - begin, camera_seconds
                 outcome = Outcome(*about, replayed.run.figures, *took, worker, notes, replayed.damaged)
-                write_text(out / OUTCOME, json.dumps(asdict(outcome), indent=1) + "\n")
+                with OutputFolder(out, [bag, self._path]) as folder:
+                    folder.claim(OUTCOME)
+                    write_text(out / OUTCOME, json.dumps(asdict(outcome), indent=1) + "\n")
                 return outcome
         except (AvtarError, OSError) as error:
             return Outcome(*about, {}, time.perf_counter() - begin, 0.0, worker, str(error))

@@ -17,6 +17,8 @@ from avtar_ros.replay.fleet.figures import ModelFigures
 from avtar_ros.replay.fleet.jobs import Outcome
 from avtar_ros.replay.report.report import BREAKDOWN_KEYS
 
+FIGURES, PAGE = REPORT_FILES = ("fleet.json", "fleet.html")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -49,7 +51,7 @@ class FleetReport:
 
     def write(self, folder: Path) -> None:
         """Write fleet.json and fleet.html."""
-        write_text(folder / "fleet.json", json.dumps(self._values(), indent=1) + "\n")
+        write_text(folder / FIGURES, json.dumps(self._values(), indent=1) + "\n")
         environment = Environment(
             loader=PackageLoader("avtar_ros.replay"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
@@ -61,7 +63,7 @@ class FleetReport:
             tables={PurePosixPath(model).name: _tables(figures) for model, figures in self.models.items()},
             links={outcome.out: self._link(outcome) for outcome in self.outcomes},
         )
-        write_text(folder / "fleet.html", page)
+        write_text(folder / PAGE, page)
 
     def _values(self) -> dict[str, Any]:
         return {

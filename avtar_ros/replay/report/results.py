@@ -18,6 +18,10 @@ from avtar_ros.replay.judging.saved_sums import save_sums
 from avtar_ros.replay.report.report import Report, latency_figures
 from avtar_ros.tasks import DEPTH
 
+METRICS, TABLE, SUMS, REPORT, PICTURE = RUN_FILES = (
+    "metrics.json", "frames.csv", "sums.npz", "report.html", "picture.png"
+)  # fmt: skip
+"""What a run leaves in its folder."""
 UNLIKE_FRAMES = 5
 UNLIKE = 3.0
 """What is not above looks like the rest."""
@@ -62,9 +66,9 @@ class Run:
     def write(self, out: Path) -> None:
         """Write metrics.json, report.html and, if there was a frame, picture.png into the folder `out`."""
         figures = self.figures
-        write_json(out / "metrics.json", figures)
-        self.judge.table.write(out / "frames.csv")
-        save_sums(out / "sums.npz", self.judge)
+        write_json(out / METRICS, figures)
+        self.judge.table.write(out / TABLE)
+        save_sums(out / SUMS, self.judge)
         report = Report(
             kind=self.kind,
             title=self.title,
@@ -82,9 +86,9 @@ class Run:
             latency_title=self.latency_title,
             provenance=self.provenance,
         )
-        report.write(out / "report.html")
+        report.write(out / REPORT)
         if shown := self.judge.shown:
-            write_bytes(out / "picture.png", _picture(shown[len(shown) // 2], self.judge.card))
+            write_bytes(out / PICTURE, _picture(shown[len(shown) // 2], self.judge.card))
 
     def table(self) -> str:
         """The figures as lines of text, for a terminal."""

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from avtar_ros.bags.bag import Bag, BagError
-from avtar_ros.bags.reading import open_bag
+from avtar_ros.bags.reading import bag_files, open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
 from avtar_ros.memory import keep_freed_memory
 from avtar_ros.model_card import ModelCard
+from avtar_ros.outputs import OutputFolder, check_file
 from avtar_ros.perception import MapSize, Perception
 from avtar_ros.replay.judging.judge import Judge
-from avtar_ros.replay.report.results import Run, describe_faults, describe_truth
+from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
 from avtar_ros.replay.running.frame_files import FrameFiles
 from avtar_ros.replay.running.parts import PartedOutput
 from avtar_ros.replay.running.replaying import replay
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 OUTPUT = "output.mcap"
 PARTS = "output.parts"
+FRAMES = "frames"
+RERUN_BEGINS = b"RRF2"
+RERUN_APPLICATION = b"avtar_replay"
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,14 @@ class Replayed:
 def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed:
     """Replay a bag through an open engine and write the results. Raises AvtarError, OSError."""
     keep_freed_memory()
-    with open_bag(options.bag) as bag:
+    inputs = [options.bag, options.model]
+    with open_bag(options.bag) as bag, ExitStack() as stack:
         perception = Perception(engine, options.tasks, options.map_size)
         cameras = _find_cameras(bag, perception, options)
-        make_folder(options.out)
+        if options.rerun is not None:
+            check_file(options.rerun, inputs, is_rerun_log)
+        folder = stack.enter_context(OutputFolder(options.out, inputs))
+        folder.claim(OUTPUT, PARTS, *RUN_FILES, *([FRAMES] if options.per_frame else []))
         judge = Judge(engine.card, options.max_depth_m, perception.tasks)
         begin = time.perf_counter()
         identity = _identity(options, engine)
@@ -99,14 +107,14 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
                 "Engine": engine.description,
             },
         )
-    done.write(options.out)
-    if not interrupted:
-        output.discard_parts()
-        if not judge.times:
-            raise BagError(
-                f"{options.bag}: not one image of {cameras[0].topic} could be decoded. "
-                + " ".join(note for camera in cameras for note in describe_faults(camera))
-            )
+        done.write(options.out)
+        if not interrupted:
+            output.discard_parts()
+            if not judge.times:
+                raise BagError(
+                    f"{options.bag}: not one image of {cameras[0].topic} could be decoded. "
+                    + " ".join(note for camera in cameras for note in describe_faults(camera))
+                )
     return Replayed(done, bag.broken is not None, interrupted)
 
 
@@ -137,9 +145,16 @@ def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:
     }
 
 
+def is_rerun_log(path: Path) -> bool:
+    """Whether a file is one that a replay has written for Rerun."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    return head.startswith(RERUN_BEGINS) and RERUN_APPLICATION in head
+
+
 def _fingerprint(path: Path) -> str:
-    """A file, or those in a folder, by name, size and time of change."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    """A file, or those of a bag's folder, by name, size and time of change."""
+    files = bag_files(path) if path.is_dir() else [path]
     stats = [(str(file.resolve()), file.stat()) for file in files]
     return "; ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
 
@@ -152,7 +167,7 @@ def _run(
     start_ns, stop_ns = selection.window_ns(bag)
     share = (stop_ns - start_ns) / (bag.end_ns + 1 - bag.start_ns)
     total = sum(-(-round(bag.topics[camera.topic].count * share) // selection.every) for camera in cameras)
-    files = FrameFiles(options.out / "frames", options.per_frame) if options.per_frame else None
+    files = FrameFiles(options.out / FRAMES, options.per_frame) if options.per_frame else None
     with tqdm(total=total, unit="frame", disable=None) as bar, ExitStack() as stack:
         log = stack.enter_context(_rerun_log(options.rerun, judge.card)) if options.rerun else None
         try:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,20 @@ import numpy as np
 
 from avtar_ros.bags.ground_truth import encode_map
 from avtar_ros.files import write_bytes
+from avtar_ros.names import file_path
+from avtar_ros.outputs import remove_made
 from avtar_ros.replay.running.perceived import PerceivedFrame, camera_namespace
 
 FORMATS = ("npz", "png")
 
 
 class FrameFiles:
-    """Writes the maps of frames into a folder, which is emptied first. Raises OSError."""
+    """Writes the maps of frames into a folder, out of which those of earlier frames are removed. Raises OSError."""
 
     def __init__(self, folder: Path, file_format: str) -> None:
         self._folder = folder
         self._files = _npz if file_format == "npz" else _png
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_made(folder, r"-?[0-9]+\.(npz|png)")
 
     def write(self, perceived: PerceivedFrame) -> None:
         for name, content in self._files(perceived):
@@ -51,4 +52,4 @@ def _png(perceived: PerceivedFrame) -> Iterator[tuple[Path, bytes]]:
 
 
 def _folder(perceived: PerceivedFrame) -> Path:
-    return Path(camera_namespace(perceived.recorded.topic).lstrip("/"))
+    return file_path(camera_namespace(perceived.recorded.topic))

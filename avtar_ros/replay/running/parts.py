@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -31,12 +30,14 @@ from avtar_ros.bags.mcap_stored import stored_chunks
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.bags.writing import IMAGE, BagWriter
 from avtar_ros.files import partial_name, write_text
+from avtar_ros.outputs import remove_made
 from avtar_ros.replay.running.perceived import PerceivedFrame, map_topic
 from avtar_ros.tasks import TASKS, Maps
 
 PART_FRAMES = 50
 """How many frames are at most lost when the process is killed."""
 IDENTITY = "identity.json"
+PART_FILES = r"(identity|[0-9]{6,})\.json(\.partial)?"
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
         self._latencies_ns: list[int] = []
         text = json.dumps(dict(identity), indent=1) + "\n"
         if not _holds(folder / IDENTITY, text):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            remove_made(folder, PART_FILES)
+            folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / IDENTITY, text)
         self.parts = list(_recorded_parts(folder))
         if self.parts:
@@ -115,7 +116,7 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
 
     def discard_parts(self) -> None:
         """Forget the parts; the file stays, and cannot be continued any more."""
-        shutil.rmtree(self._folder)
+        remove_made(self._folder, PART_FILES)
 
     def _finish_part(self) -> None:
         part = Part(self._bag.flush(), tuple(self._latencies_ns))

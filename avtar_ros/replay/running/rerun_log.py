@@ -18,6 +18,7 @@ from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, TaskMap
 
 JPEG_QUALITY = 85
 TIMELINE = "stamp"
+APPLICATION = "avtar_replay"
 
 # Maps that the viewer understands; of others it is given the colours.
 _UNDERSTOOD: dict[str, Callable[[TaskMap], Any]] = {
@@ -32,7 +33,7 @@ class RerunLog(AbstractContextManager["RerunLog"]):
     def __init__(self, path: Path, card: ModelCard) -> None:
         self._card = card
         self._naming = partial_path(path)
-        self._stream = rerun.RecordingStream("avtar_replay")
+        self._stream = rerun.RecordingStream(APPLICATION)
         self._stream.save(self._naming.__enter__())
         classes = [(number, c.name, c.color) for number, c in enumerate(card.classes)]
         self._stream.log("/", rerun.AnnotationContext(classes), static=True)

@@ -57,7 +57,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[Path,
 def test_it_leaves_maps_metrics_and_report(played: tuple[Path, str]) -> None:
     out, printed = played
     names = sorted(path.name for path in out.iterdir())
-    assert names == ["frames.csv", "metrics.json", "output.mcap", "picture.png", "report.html", "sums.npz"]
+    results = ["frames.csv", "metrics.json", "output.mcap", "picture.png", "report.html", "sums.npz"]
+    assert names == [".avtar_ros", *results]
     found = figures(out)
     assert found["frames_in"] == 60
     assert found["frames_in"] == found["frames_out"] + found["frames_dropped"]

@@ -215,7 +215,8 @@ def test_a_second_run_replaces_the_first_and_leaves_nothing_else(tmp_path: Path,
     for _ in range(2):
         assert run(bag, model, tmp_path / "out") == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["frames.csv", "metrics.json", "output.mcap", "picture.png", "report.html", "sums.npz"]
+    results = ["frames.csv", "metrics.json", "output.mcap", "picture.png", "report.html", "sums.npz"]
+    assert names == [".avtar_ros", *results]
     assert cv2.imread(str(tmp_path / "out/picture.png")).shape[1] > 5 * 300
 
 

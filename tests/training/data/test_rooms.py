@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +65,20 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: py
 def test_who_comes_second_takes_the_rooms_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs that render the same rooms at the same time."""
 
-    def while_another_does(seeds: range, width: int, height: int, anywhere: bool) -> object:
-        monkeypatch.setattr(module, "render_rooms", render_rooms)
-        RoomsDataset(3, FIRST, WIDTH, HEIGHT, tmp_path)
+    second: list[Future[RoomsDataset]] = []
+    monkeypatch.setattr("avtar_ros.locks.POLL_S", 0.01)
+
+    def while_another_comes(seeds: range, width: int, height: int, anywhere: bool) -> object:
+        monkeypatch.setattr(module, "render_rooms", None)  # the other is not to render
+        second.append(executor.submit(RoomsDataset, 3, FIRST, WIDTH, HEIGHT, tmp_path))
+        time.sleep(0.1)
+        assert not second[0].done()
         return render_rooms(seeds, width, height, anywhere=anywhere)
 
-    monkeypatch.setattr(module, "render_rooms", while_another_does)
-    # The other one has the same process id here, and with it the same unfinished folder.
-    monkeypatch.setattr("os.getpid", iter(range(10)).__next__)
-    assert len(RoomsDataset(3, FIRST, WIDTH, HEIGHT, tmp_path)) == 3
+    monkeypatch.setattr(module, "render_rooms", while_another_comes)
+    with ThreadPoolExecutor(1) as executor:
+        assert len(RoomsDataset(3, FIRST, WIDTH, HEIGHT, tmp_path)) == 3
+        assert len(second[0].result()) == 3
     assert len(list(tmp_path.iterdir())) == 1
 
 

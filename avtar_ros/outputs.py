@@ -1,0 +1,169 @@
+"""Whether an output may be written: nothing is written over or removed but what an earlier command of ours has made.
+
+    with OutputFolder(out, inputs=[bag, model]) as folder:   # no other process writes there meanwhile
+        folder.claim("output.mcap", "metrics.json")          # or AvtarError, in words
+        ...
+
+The folder keeps a file, `.avtar_ros`, with the names that were claimed in it: these may be written over the next time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from avtar_ros.errors import AvtarError
+from avtar_ros.files import make_folder, partial_name
+from avtar_ros.locks import hold
+
+MARKER = ".avtar_ros"
+HEAD = "Made by avtar_ros. It may write over what is named here, and over nothing else in this folder:\n"
+WORDS = ("verdict", "group")
+"""What is beside numbers in files of figures."""
+MARKER_BYTES = 2**20
+"""The most that is read of one."""
+
+Identity = tuple[int, int]
+
+
+class OutputFolder(AbstractContextManager["OutputFolder"]):
+    """A folder that this process alone writes to. `inputs`: files, and folders of files, that must stay as they are.
+
+    Raises BusyError where another process writes there, AvtarError where it cannot be made or is itself an input.
+    """
+
+    def __init__(self, path: Path, inputs: Iterable[Path] = ()) -> None:
+        self.path = path
+        self._inputs = list(inputs)
+        self._marker: BinaryIO | None = None
+
+    def __enter__(self) -> OutputFolder:
+        folder = _identity(self.path)
+        if folder is not None and folder in {_identity(path) for path in self._inputs if path.is_dir()}:
+            raise AvtarError(f"{self.path}: is what is read. Give another folder for the output, in it if you like.")
+        make_folder(self.path)
+        try:
+            self._marker = hold(self.path / MARKER, str(self.path))
+        except OSError as error:
+            raise AvtarError(f"{self.path}: nothing can be written there ({error.strerror}).") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._marker is not None:
+            self._marker.close()
+
+    def claim(self, *names: str, ours: Callable[[Path], bool] = lambda _: False) -> None:
+        """Let files or folders of these names be written, as they are and under their name while unfinished.
+
+        What is there already must have been claimed before, or `ours` tell by its content that it is no loss.
+        """
+        assert self._marker is not None
+        made = _names(self._marker, self.path / MARKER)
+        protected = set(_identities(self._inputs))
+        for name in names:
+            known = _known if name in made else ours
+            for path in (self.path / name, partial_name(self.path / name)):
+                _check(path, protected, known)
+        if new := [name for name in names if name not in made]:
+            self._append("".join(f"{json.dumps(name)}\n" for name in new))
+
+    def _append(self, lines: str) -> None:
+        """Write to the marker, behind the end of its last whole line."""
+        assert self._marker is not None
+        self._marker.seek(0)
+        content = self._marker.read(MARKER_BYTES)
+        whole = content.rfind(b"\n") + 1
+        self._marker.truncate(whole)
+        self._marker.seek(whole)
+        self._marker.write(((HEAD if not whole else "") + lines).encode())
+        self._marker.flush()
+
+
+def check_file(path: Path, inputs: Iterable[Path], ours: Callable[[Path], bool]) -> None:
+    """Raise AvtarError where the single file `path` may not be written: it is an input, or there is one by others.
+
+    `ours` tells by a file's content whether this command wrote it.
+    """
+    protected = set(_identities(inputs))
+    for each in (path, partial_name(path)):
+        _check(each, protected, ours)
+
+
+def remove_made(folder: Path, pattern: str) -> None:
+    """Remove the files below `folder` whose names match the expression, then folders that are empty; no links."""
+    for root, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            if re.fullmatch(pattern, name) and not Path(root, name).is_symlink():
+                Path(root, name).unlink()
+        for name in folders:
+            with suppress(OSError):  # what is not empty stays, and so do links
+                Path(root, name).rmdir()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def is_figures(path: Path) -> bool:
+    """Whether a file holds figures as our commands write them: JSON of named numbers, in groups, with verdicts."""
+    try:
+        return _are_figures(json.loads(path.read_text()))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _are_figures(values: Any) -> bool:
+    return isinstance(values, dict) and all(
+        key in WORDS or isinstance(value, (int, float)) or _are_figures(value) for key, value in values.items()
+    )
+
+
+def _check(path: Path, protected: set[Identity], ours: Callable[[Path], bool]) -> None:
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink():
+        raise AvtarError(f"{path}: is a link, and is not written through. Remove it, or choose another place.")
+    if _identity(path) in protected:
+        raise AvtarError(f"{path}: is what is read, and is not written over. Choose another place for the output.")
+    empty = path.is_file() and not path.stat().st_size
+    if not empty and not ours(path):
+        raise AvtarError(
+            f"{path}: is there already and was not made by this command, so it is not written over. Move it away, or "
+            "choose another place for the output."
+        )
+
+
+def _identities(inputs: Iterable[Path]) -> Iterator[Identity]:
+    """Files, and those in folders, as the file system tells them apart, whatever they are called."""
+    for path in inputs:
+        for file in [path, *path.iterdir()] if path.is_dir() else [path]:
+            if (found := _identity(file)) is not None:
+                yield found
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _known(_: Path) -> bool:
+    return True
+
+
+def _names(marker: BinaryIO, path: Path) -> set[str]:
+    """The names claimed so far. A line that was cut off, by an end of the process, counts for nothing."""
+    marker.seek(0)
+    content = marker.read(MARKER_BYTES)
+    if not content.startswith(HEAD.encode()[: len(content)]):
+        raise AvtarError(f"{path}: is not the file of that name that avtar_ros writes. Move it away.")
+    found = set()
+    for line in content.decode("utf-8", "replace").splitlines()[1:]:
+        with suppress(ValueError):
+            found.add(str(json.loads(line)))
+    return found
