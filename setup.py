@@ -102,6 +102,7 @@ setup(
     entry_points={
         "console_scripts": [
             "avtar-engine = engine_build.cli:main",
+            "avtar-predict = avtar_ros.predict.cli:main",
             "avtar-replay = avtar_ros.replay.cli:main",
             "avtar-train = training.cli:main",
             "camera_source = avtar_ros.source.camera_source:main",

@@ -77,6 +77,7 @@ def test_package_xml_and_setup_py_agree(manifest: Package) -> None:
 def test_the_commands_are_those_that_the_readme_names() -> None:
     assert {entry.name for entry in COMMANDS} == {
         "avtar-engine",
+        "avtar-predict",
         "avtar-replay",
         "avtar-train",
         "camera_source",

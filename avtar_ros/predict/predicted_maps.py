@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -40,6 +40,11 @@ class PredictedMaps(Mapping[str, TaskMap]):
     card: ModelCard
     lens: Lens
     name: str = "image"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What was computed."""
+        return tuple(self.arrays)
 
     @property
     def segmentation(self) -> NDArray[np.uint8]:
@@ -109,13 +114,24 @@ class PredictedMaps(Mapping[str, TaskMap]):
         self, tasks: Sequence[str] | None = None, near_m: float | None = None, far_m: float | None = None
     ) -> NDArray[np.uint8]:
         """The image and its maps in colours side by side, with a legend; RGB (H, W, 3). Depth as in `colors`."""
-        pictures = {"Image": self._panel(self.image)}
-        for task in tasks or self:
-            pictures[self._title(task, near_m, far_m)] = self._panel(self.colors(task, near_m, far_m))
+        tasks = self.tasks if tasks is None else tasks
+        panel = self.fitted(*PANEL)
+        pictures = {"Image": panel.image}
+        for task in tasks:
+            pictures[panel._title(task, near_m, far_m)] = panel.colors(task, near_m, far_m)
         sheet = rendering.side_by_side(pictures)
-        if SEGMENTATION.name not in (tasks or self):
+        if SEGMENTATION.name not in tasks:
             return sheet
         return np.vstack([sheet, rendering.legend(self.card, sheet.shape[1])])
+
+    def fitted(self, width: int, height: int) -> PredictedMaps:
+        """The same at the size that just fits into this one, to be looked at."""
+        scale = min(width / self.image.shape[1], height / self.image.shape[0])
+        columns, rows = (max(1, round(side * scale)) for side in self.image.shape[1::-1])
+        image = cv2.resize(self.image, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        arrays = {task: TASKS[task].resize(task_map, columns, rows) for task, task_map in self.arrays.items()}
+        lens = replace(self.lens, focal_px=self.focal_px * columns / self.image.shape[1])
+        return replace(self, image=image, arrays=arrays, lens=lens)
 
     def _title(self, task: str, near_m: float | None, far_m: float | None) -> str:
         if task != DEPTH.name:
@@ -130,12 +146,6 @@ class PredictedMaps(Mapping[str, TaskMap]):
         if not 0 < near_m < far_m:
             raise AvtarError(f"depth from {near_m} to {far_m} m: the first must be positive, and less than the second.")
         return self.card.replace(depth=DepthRange(near_m, far_m, self.focal_px))
-
-    def _panel(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = picture.shape[:2]
-        scale = min(PANEL[0] / width, PANEL[1] / height)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
     def _map(self, task: str) -> TaskMap:
         if task not in self.arrays:

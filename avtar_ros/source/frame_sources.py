@@ -1,4 +1,4 @@
-"""Where camera images can be had from when there is no camera driver: bags, videos, folders, webcams. No ROS.
+"""Where camera images can be had from when there is no camera driver: bags, videos, pictures, webcams, streams. No ROS.
 
     with open_source("recording.mcap") as source:
         for due_ns, frame in schedule(source):
@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ from avtar_ros.pictures import in_order
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v")
+STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp)://", re.IGNORECASE)
+"""How the address of a camera or video in the network begins."""
+STREAM_TIMEOUT_MS = 10_000
 FOLDER_RATE = 10.0
 
 
@@ -51,6 +55,10 @@ class FrameSource(AbstractContextManager["FrameSource"]):
     """What is played, in words."""
     live: bool = False
     """Whether images come at their own time rather than when asked for."""
+    rate_hz: float | None = None
+    """Frames per second, where known."""
+    count: int | None = None
+    """About how many frames there are of all cameras together, where known."""
     models: Sequence[CameraModel | None] = (None,)
     """The lens of each camera, where the source knows."""
     damage: str | None = None
@@ -72,13 +80,16 @@ class FrameSource(AbstractContextManager["FrameSource"]):
 
 
 def open_source(source: str, topics: Sequence[str] = ("",)) -> FrameSource:
-    """Open a bag, a video, a folder of pictures, or a webcam by number or /dev/video path.
+    """Open a bag, a video, a picture or a folder of them, a webcam by number or /dev/video path, or a stream's address.
 
     `topics` are image topics of a bag, one for each camera, empty for the colour camera found. Raises AvtarError
     (SourceError, BagError) where there are no images, saying what there is.
     """
     if not source:
-        raise SourceError("no source given. Give a bag, a video, a folder of pictures, or a webcam's number.")
+        raise SourceError(
+            "no source given. Give a bag, a video, a picture, a folder of pictures, a webcam's number, or a stream's "
+            "address (rtsp://... or http://...)."
+        )
     opened = _open(source, topics)
     if len(topics) > len(opened.models):
         opened.close()
@@ -89,9 +100,13 @@ def open_source(source: str, topics: Sequence[str] = ("",)) -> FrameSource:
 def _open(source: str, topics: Sequence[str]) -> FrameSource:
     if source.isdigit() or source.startswith("/dev/video"):
         return WebcamSource(source)
+    if STREAM.match(source):
+        return StreamSource(source)
     path = Path(source).expanduser()
     if not path.exists():
-        raise SourceError(f"{path}: no such bag, video or folder of pictures.")
+        raise SourceError(f"{path}: no such bag, video or folder of pictures, nor a picture.")
+    if path.suffix.lower() in PICTURES:
+        return FolderSource(path, [path])
     if path.suffix.lower() in VIDEOS:
         return VideoSource(path)
     if path.is_dir() and (pictures := _pictures(path)):
@@ -139,6 +154,9 @@ class BagSource(FrameSource):
             self._bag.close()
             raise
         self.description = f"{path}, topic {', '.join(self._topics)}"
+        self.count = sum(self._bag.topics[topic].count for topic in self._topics)
+        seconds = (self._bag.end_ns - self._bag.start_ns) / 1e9
+        self.rate_hz = (self.count - 1) / seconds if seconds > 0 and self.count > 1 else None
 
     def frames(self) -> Iterator[SourceFrame]:
         return self._frames(self._topics)
@@ -169,8 +187,9 @@ class FolderSource(FrameSource):
     """Pictures in the order of their names, FOLDER_RATE a second, upright as their EXIF data say."""
 
     def __init__(self, path: Path, pictures: list[Path]) -> None:
-        self.description = f"{path}, {len(pictures)} pictures"
+        self.description = f"{path}, {len(pictures)} pictures" if path.is_dir() else str(path)
         self._pictures = pictures
+        self.rate_hz, self.count = FOLDER_RATE, len(pictures)
 
     def frames(self) -> Iterator[SourceFrame]:
         index, damaged = 0, []
@@ -194,7 +213,8 @@ class VideoSource(FrameSource):
     def __init__(self, path: Path) -> None:
         self._path = path
         capture = self._open()
-        self._rate = capture.get(cv2.CAP_PROP_FPS) or 30.0
+        self.rate_hz = self._rate = capture.get(cv2.CAP_PROP_FPS) or 30.0
+        self.count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
         capture.release()
         self.description = f"{path}, {self._rate:.4g} frames/s"
 
@@ -233,6 +253,47 @@ class WebcamSource(FrameSource):
 
     def close(self) -> None:
         self._capture.release()
+
+
+class StreamSource(FrameSource):
+    """A camera or a video in the network, by its address; a camera's stream ends by an error when the camera does."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self.description = _without_password(address)
+        self._capture = self._open()
+        self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+        self.live = self.count is None
+        self.rate_hz = self._capture.get(cv2.CAP_PROP_FPS) or None
+
+    def frames(self) -> Iterator[SourceFrame]:
+        if not self.live:  # it begins anew
+            self._capture.release()
+            self._capture = self._open()
+        index = 0
+        while (read := self._capture.read())[0]:
+            yield _frame(time.time_ns() if self.live else round(index * 1e9 / (self.rate_hz or 30.0)), read[1])
+            index += 1
+        if self.live:
+            raise SourceError(f"{self.description}: gives no more images. Is the camera still there?")
+
+    def _open(self) -> cv2.VideoCapture:
+        timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+        settings = [value for name in timeouts for value in (name, STREAM_TIMEOUT_MS)]
+        capture = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, settings)
+        if not capture.isOpened():
+            raise SourceError(
+                f"{self.description}: no video there within {STREAM_TIMEOUT_MS // 1000} s. Are the address and the "
+                "password right, and is the camera reached from here?"
+            )
+        return capture
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def _without_password(address: str) -> str:
+    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:…@", address)
 
 
 def _first(source: FrameSource) -> SourceFrame:

@@ -1,0 +1,286 @@
+"""avtar-predict: the maps of a picture, a video, a recording or a camera, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from avtar_ros.errors import AvtarError
+from avtar_ros.predict.inputs import Input, Shot, open_input
+from avtar_ros.predict.lens import LensOptions
+from avtar_ros.predict.model import Model, load
+from avtar_ros.predict.outputs import FORMATS, Folder, Video
+from avtar_ros.predict.predicted_maps import PredictedMaps
+from avtar_ros.predict.summary import sentence, summary
+from avtar_ros.predict.viewer import Viewer
+from avtar_ros.predict.viewing import open_viewer
+from avtar_ros.tasks import DEPTH, TASKS
+
+OUT = Path("predicted")
+INTERRUPTED = 130
+DESCRIPTION = """\
+Make maps of pictures, videos, recordings or a camera: what is where, how far away, which way surfaces face, and edges.
+
+  avtar-predict office.jpg                     maps, and a picture of them, into the folder "predicted"
+  avtar-predict photos/ clip.mp4               every picture of a folder; a video with its maps beside it
+  avtar-predict 0 --show                       a webcam, live: in a window, or on a page for the browser
+  avtar-predict rtsp://user:secret@cam/stream  a camera in the network, until Ctrl-C
+  avtar-predict drive.mcap --topic /front/image_raw --every 10
+  curl -s https://.../photo.jpg | avtar-predict -
+
+For depth in metres the camera's focal length must be known: pictures of phones tell it (EXIF), bags too (CameraInfo);
+else give --fov or --focal-px."""
+EPILOG = """\
+written: OUT/NAME.png (all maps side by side), OUT/NAME/TASK.png and .npy; of a video OUT/NAME.mp4, maps if asked for
+  .npy  segmentation: class ids; depth: metres; normals: unit vectors, x right, y down, z forward; edges: probability
+  .png  the same as integers: class ids; millimetres; 127.5 (n + 1); 255 e
+exit code: 0, 1 after an error or where something could not be read, 2 for a wrong command line, 130 when interrupted"""
+
+
+@dataclass
+class Tally:
+    """What has been done so far."""
+
+    images: int = 0
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return self.images / self.seconds if self.seconds else 0.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(options)
+    except AvtarError as error:
+        print(f"avtar-predict: {error}", file=sys.stderr)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"avtar-predict: {where}cannot be read or written ({error.strerror or error}).", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("avtar-predict: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="avtar-predict",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "sources", nargs="+", metavar="SOURCE",
+        help="a picture, a folder of pictures, a video, a bag, a webcam's number or /dev/video path, an rtsp:// or "
+        "http:// address, or - for a picture on standard input",
+    )  # fmt: skip
+    made.add_argument("--model", help="an .onnx or .engine file, or a shipped model's name (default: the demo model)")
+    made.add_argument("--out", type=Path, help=f"folder for the results (default: {OUT}; none with --show)")
+    made.add_argument("--show", action="store_true", help="look at it live: a window, or else a page for the browser")
+    made.add_argument("--json", action="store_true", help="print a line of JSON for each image")
+    made.add_argument("--tasks", type=_tasks, metavar="A,B", help=f"of {', '.join(TASKS)} (default: all the model has)")
+    made.add_argument(
+        "--maps", type=_formats, metavar="png,npy",
+        help="kinds of files of maps, or none (default: both of pictures, none of videos)",
+    )
+    made.add_argument("--points", type=Path, metavar="FILE.ply", help="write the pixels as points in space, too")
+    made.add_argument("--every", type=_count, default=1, metavar="N", help="take every N-th image only")
+    made.add_argument("--duration", type=float, metavar="S", help="stop after S seconds of it")
+    made.add_argument("--topic", help="a bag's camera topic (default: the colour camera found)")
+    lens = made.add_mutually_exclusive_group()
+    lens.add_argument("--fov", type=float, metavar="DEGREES", help="the camera's horizontal field of view")
+    lens.add_argument("--focal-px", type=float, metavar="PX", help="its focal length in pixels of the images")
+    made.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: one a core)")
+    return made
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value
+
+
+def _tasks(text: str) -> tuple[str, ...]:
+    return _some_of(text, tuple(TASKS), "task")
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    return () if text == "none" else _some_of(text, FORMATS, "kind of file")
+
+
+def _some_of(text: str, known: Sequence[str], what: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is no {what}; there are {', '.join(known)}")
+    return names
+
+
+def run(options: argparse.Namespace) -> int:
+    """Work through all sources; returns the exit code. Raises AvtarError, OSError."""
+    lens = LensOptions(options.focal_px, options.fov)
+    tally = Tally()
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_input(source, options.topic)) for source in options.sources]
+        model = stack.enter_context(load(options.model, tasks=options.tasks, threads=options.threads))
+        if options.points and DEPTH.name not in model.tasks:
+            raise AvtarError(f"--points needs depth; computed are {', '.join(model.tasks)}.")
+        viewer = stack.enter_context(open_viewer(any(s.moving for s in sources))) if options.show else None
+        if viewer is not None:
+            _say(f"Look at {viewer.where}", options)
+        paths = [path for source in sources for path in source.paths]
+        folder = Folder(options.out or OUT, paths) if options.out or not options.show else None
+        work = Work(model, lens, folder, viewer, options, tally)
+        try:
+            for source in sources:
+                work.on(source)
+            if viewer is not None and not work.closed:
+                viewer.wait()
+        except KeyboardInterrupt:
+            if not work.may_be_stopped:
+                raise
+    for fault in tally.faults:
+        print(f"avtar-predict: {fault}", file=sys.stderr)
+    return 1 if tally.faults or not tally.images else 0
+
+
+def _say(text: str, options: argparse.Namespace) -> None:
+    """To people: beside JSON on standard error."""
+    tqdm.write(text, file=sys.stderr if options.json else sys.stdout)
+
+
+@dataclass
+class Work:
+    """What is done with every image of every source."""
+
+    model: Model
+    lens: LensOptions
+    folder: Folder | None
+    viewer: Viewer | None
+    options: argparse.Namespace
+    tally: Tally
+    closed: bool = False
+    """Whether the person has closed the view."""
+    may_be_stopped: bool = False
+    """Whether Ctrl-C is the way to end what is going on now."""
+
+    def on(self, source: Input) -> None:
+        """Work through a source. Raises AvtarError."""
+        self.may_be_stopped = source.live
+        name = self.folder.free_name(source.name) if self.folder and source.moving else source.name
+        begin, images = time.perf_counter(), self.tally.images
+        total = None if source.count is None else -(-source.count // self.options.every)
+        depth = DepthScale()
+        try:
+            with ExitStack() as stack:
+                video = None
+                if self.folder and source.moving:
+                    rate = source.rate_hz / self.options.every if source.rate_hz else None
+                    video = stack.enter_context(Video(self.folder.path / f"{name}.mp4", rate))
+                bar = stack.enter_context(tqdm(total=total, unit="image", desc=name, disable=None, leave=False))
+                for shot in self._shots(source):
+                    maps = self.model.predict_image(shot.image, self.lens, shot.lens, self._title(source, shot))
+                    self.tally.images += 1
+                    if self.tally.images == images + 1:
+                        self._say_lens(source, maps)
+                    self._write(source, name, shot, maps, video, depth)
+                    bar.update()
+                    if self.viewer is not None and not self.viewer.show(maps):
+                        self.closed = True
+                        break
+        finally:
+            seconds = time.perf_counter() - begin
+            self.tally.seconds += seconds
+            self.tally.faults += source.faults
+        self._say_end(source, name, self.tally.images - images, seconds)
+        self.may_be_stopped = self.viewer is not None
+
+    def _shots(self, source: Input) -> Iterator[Shot]:
+        limit_s = self.options.duration
+        begin = time.monotonic()
+        for shot in source.shots(self.options.every):
+            if limit_s is not None and source.moving and shot.seconds > limit_s:
+                return
+            yield shot
+            if self.closed or (limit_s is not None and source.live and time.monotonic() - begin > limit_s):
+                return
+
+    def _title(self, source: Input, shot: Shot) -> str:
+        return f"{source.name}, {shot.seconds:.2f} s" if source.moving else shot.name
+
+    def _write(
+        self, source: Input, name: str, shot: Shot, maps: PredictedMaps, video: Video | None, depth: DepthScale
+    ) -> None:
+        """Everything that was asked for of one image."""
+        figures = summary(maps) if self.options.json or not source.moving else {}
+        stem = name if source.moving else (self.folder.free_name(shot.name) if self.folder else shot.name)
+        written = ""
+        if self.folder is not None:
+            formats = self.options.maps if self.options.maps is not None else (() if source.moving else FORMATS)
+            if formats:
+                self.folder.write_maps(f"{stem}/{shot.name}" if source.moving else stem, maps, formats)
+            if video is not None:
+                video.write(maps.picture(None, *depth.range_of(maps)), shot.seconds)
+            else:
+                written = f" → {self.folder.write_sheet(stem, maps)}"
+        if self.options.points:
+            maps.points().write_ply(self._points_path(source, stem, shot))
+        if self.options.json:
+            time_s = {"time_s": round(shot.seconds, 3)} if source.moving else {}
+            print(json.dumps({"image": maps.name, **time_s, **figures}), flush=True)
+        elif not source.moving:
+            _say(f"{maps.name}: {sentence(figures)}{written}", self.options)
+
+    def _points_path(self, source: Input, stem: str, shot: Shot) -> Path:
+        """The file for points: that asked for, or with the image's name where there are several."""
+        path: Path = self.options.points
+        if len(self.options.sources) == 1 and source.count == 1:
+            return path
+        return path.with_name(f"{path.stem}-{stem}{f'-{shot.name}' if source.moving else ''}{path.suffix}")
+
+    def _say_lens(self, source: Input, maps: PredictedMaps) -> None:
+        """Once a source, where depth rests on an assumption."""
+        if DEPTH.name in maps and not maps.lens.known:
+            print(
+                f"avtar-predict: {maps.name}: the camera's focal length is not known; {maps.lens.origin}. "
+                "Say --fov or --focal-px for depth in metres.",
+                file=sys.stderr,
+            )
+
+    def _say_end(self, source: Input, name: str, images: int, seconds: float) -> None:
+        missed = f", {source.missed} left out to keep up" if source.missed else ""
+        rate = f", {images / seconds:.1f} a second" if images > 1 else ""
+        written = f" → {self.folder.path / name}.mp4" if self.folder and source.moving else ""
+        if source.moving or images > 1:
+            _say(f"{source.name}: {images} images{rate}{missed}{written}", self.options)
+
+
+class DepthScale:
+    """The range that a video's depth colours are spread over: it grows with what is seen, and never jumps back."""
+
+    def __init__(self) -> None:
+        self._near, self._far = float("inf"), 0.0
+
+    def range_of(self, maps: PredictedMaps) -> tuple[float | None, float | None]:
+        if DEPTH.name not in maps:
+            return None, None
+        near, far = maps.depth_range()
+        self._near, self._far = min(self._near, near), max(self._far, far)
+        return self._near, self._far
+
+
+if __name__ == "__main__":
+    sys.exit(main())
