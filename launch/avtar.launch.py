@@ -3,14 +3,17 @@
 All arguments: ros2 launch avtar_ros avtar.launch.py --show-args
 """
 
+from typing import Any
+
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from avtar_ros.errors import AvtarError
 from avtar_ros.resources import find_resource
-from avtar_ros.ros.isolation import transport_environment
+from avtar_ros.ros import launching
 
 RESPAWN_DELAY_S = 1.0
 
@@ -22,25 +25,33 @@ def start_node(context: LaunchContext) -> list[Action]:
         return LaunchConfiguration(name).perform(context)
 
     def is_on(name: str) -> bool:
-        return argument(name).lower() == "true"
+        return launching.flag(name, argument(name))
 
-    model, cameras, autostart = argument("model"), argument("cameras"), argument("autostart")
-    given = [{"use_sim_time": is_on("use_sim_time")}]
-    given += [{"model": model}] * bool(model)
-    given += [{"cameras": cameras.split(",")}] * bool(cameras)
-    given += [{"autostart": is_on("autostart")}] * bool(autostart)
-    profile = argument("profile")
+    given: dict[str, Any] = {}
+    if model := argument("model"):
+        given["model"] = launching.file("model", model)
+    if cameras := argument("cameras"):
+        given["cameras"] = launching.names("cameras", cameras)
+    for name in ("autostart", "use_sim_time"):
+        if argument(name):
+            given[name] = is_on(name)
+    params_file = launching.file("params_file", argument("params_file"))
+    launching.node_parameters("params_file", params_file, "multitask_node")
+    if is_on("respawn") and is_on("required"):
+        raise AvtarError("arguments respawn and required: either the node is started again, or all ends with it.")
     return [
-        *(SetEnvironmentVariable(*variable) for variable in transport_environment(profile).items() if profile),
         Node(
             package="avtar_ros",
             executable="multitask_node",
             namespace=argument("namespace"),
             output="screen",
-            parameters=[argument("params_file"), *given],
-            arguments=["--ros-args", "--log-level", argument("log_level")],
+            parameters=[params_file, *[given] * bool(given)],
+            arguments=["--ros-args", "--log-level", launching.log_level("log_level", argument("log_level"))],
+            # Of this process alone: what a launch file that includes this one starts next has the environment it had.
+            additional_env=launching.profile_environment("profile", argument("profile"), context.environment),
             respawn=is_on("respawn"),
             respawn_delay=RESPAWN_DELAY_S,
+            on_exit=Shutdown(reason="the node has ended") if is_on("required") else None,
         ),
     ]
 
@@ -59,7 +70,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "params_file",
                 default_value=str(find_resource("config/avtar.yaml")),
-                description="Parameters of the node.",
+                description="Parameters of the node. What is given as an argument goes before it.",
             ),
             DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node, as robot/head."),
             DeclareLaunchArgument(
@@ -68,15 +79,29 @@ def generate_launch_description() -> LaunchDescription:
                 description="true: configure and activate at the start; false: a lifecycle manager does it; empty for "
                 "the parameters file's.",
             ),
-            DeclareLaunchArgument("respawn", default_value="false", description="Start the node again if it dies."),
-            DeclareLaunchArgument("use_sim_time", default_value="false", description="Take the time from /clock."),
+            DeclareLaunchArgument(
+                "respawn", default_value="false", description="true: start the node again if it dies."
+            ),
+            DeclareLaunchArgument(
+                "required", default_value="false", description="true: end all that was launched if the node ends."
+            ),
+            DeclareLaunchArgument(
+                "use_sim_time",
+                default_value="",
+                description="true: take the time from /clock; empty for the parameters file's, or false.",
+            ),
             DeclareLaunchArgument(
                 "profile",
-                default_value=str(find_resource("config/fastdds_shm.xml")),
-                description="Transport profile for Fast DDS; empty for that of the environment. Whatever sends images "
-                "or receives maps on the same machine needs the same one.",
+                default_value="",
+                description="Transport profile for Fast DDS; empty for that of the environment, or the shipped one "
+                "where there is none; none for that of the environment alone. Whatever sends images or receives maps "
+                "on the same machine needs the same one.",
             ),
-            DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                description="debug, info, warn, error or fatal, or that of one logger, as name:=debug.",
+            ),
             OpaqueFunction(function=start_node),
         ]
     )

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.ros.events import passing_group, subscription_events
-from avtar_ros.ros.names import COMPRESSED, check_topic
+from avtar_ros.ros.names import COMPRESSED, beside, check_topic
 from avtar_ros.ros.qos import overrides_reliability, subscription_overrides
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class CameraInput:
         """`{camera}` in topics stands for the camera's name; empty CameraInfo topic: beside the image's."""
         image = image_topic.replace("{camera}", camera)
         info = camera_info_topic.replace("{camera}", camera)
-        namespace, slash, _ = image.removesuffix(COMPRESSED).rpartition("/")
-        return cls(image, info or f"{namespace}{slash}camera_info", transport, reliability)
+        return cls(image, info or beside(image, "camera_info"), transport, reliability)
 
     def check(self, node: Node) -> None:
         """Raise AvtarError for names that ROS forbids."""

@@ -11,6 +11,7 @@ from avtar_ros.resources import find_resource
 
 BEFORE_JAZZY = ("humble", "iron")
 OLD_PROFILE_NAME = ("humble", "iron", "jazzy")
+PROFILE_NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
 def claim_ros_domain() -> tuple[int, socket.socket]:
@@ -44,7 +45,10 @@ def loopback_environment(domain: int) -> dict[str, str]:
 
 def transport_environment(profile: str = "") -> dict[str, str]:
     """The environment variable that makes Fast DDS read a profile; the shipped one, for shared memory, by default."""
-    # Later distributions warn of the old name, earlier ones do not know the new one.
-    old = os.environ.get("ROS_DISTRO", "") in OLD_PROFILE_NAME
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
-    return {name: profile or str(find_resource("config/fastdds_shm.xml"))}
+    return {profile_name(): profile or str(find_resource("config/fastdds_shm.xml"))}
+
+
+def profile_name() -> str:
+    """The variable that this distribution's Fast DDS reads: later ones warn of the old name, earlier ones do not know
+    the new one."""
+    return PROFILE_NAMES[os.environ.get("ROS_DISTRO", "") in OLD_PROFILE_NAME]

@@ -16,6 +16,12 @@ COMPRESSED = "/compressed"
 """What image_transport adds to the name of an image topic."""
 
 
+def beside(image_topic: str, name: str) -> str:
+    """The topic of that name beside an image topic, raw or compressed."""
+    namespace, slash, _ = image_topic.removesuffix(COMPRESSED).rpartition("/")
+    return f"{namespace}{slash}{name}"
+
+
 def check_topic(node: Node, topic: str) -> None:
     """Raise AvtarError where ROS forbids the name."""
     try:
