@@ -45,6 +45,7 @@ setup(
     install_requires=[
         "Jinja2>=3",
         "PyYAML>=5.4",
+        "lz4>=4",
         "mcap>=1.2",
         "numpy>=1.23",
         "opencv-python-headless>=4.5",

@@ -54,6 +54,8 @@ class BagInfo:
     others: tuple[ImageTopic, ...]
     camera: str | None
     broken: str | None
+    told: tuple[str, ...] = ()
+    """All that there is to say of how it was read."""
 
 
 def read_info(bag: Bag) -> BagInfo:
@@ -79,6 +81,7 @@ def read_info(bag: Bag) -> BagInfo:
         others=tuple(topic for topic in images if not topic.is_depth and not topic.is_camera),
         camera=camera,
         broken=bag.broken,
+        told=tuple(bag.told()),
     )
 
 

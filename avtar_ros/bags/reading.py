@@ -1,91 +1,163 @@
-"""Reading bags: ROS 1, ROS 2 SQLite and MCAP, without a ROS installation, up to where a damaged one breaks.
+"""Reading bags: ROS 1, ROS 2 SQLite and MCAP, without a ROS installation, and what there is of damaged ones.
 
     with open_bag(Path("recording")) as bag:
         for topic, log_ns, message in bag.messages(["/camera/image_raw"]):
             ...
     if bag.broken:
         print(bag.broken)
+
+A recording is a file, or a folder of files. What kind a file is, its first bytes say. Recorders that were killed leave
+names such as x.bag.active, and files compressed as a whole are unpacked into a temporary folder.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from avtar_ros.bags.bag import Bag, BagError
-from avtar_ros.bags.indexed import IndexedBag
+import lz4.frame
+import yaml
+import zstandard
 
-SUFFIXES = (".mcap", ".db3", ".bag")
-METADATA = "metadata.yaml"
+from avtar_ros.bags.bag import Bag, BagError, error_text, unopened
+from avtar_ros.bags.names import COMPRESSED, METADATA, SUFFIXES, kind_of
+from avtar_ros.bags.names import bag_files as bag_files
+from avtar_ros.pictures import in_order
+
+_OPEN: dict[str, Callable[[Path], Any]] = {
+    ".zstd": zstandard.open,
+    ".zst": zstandard.open,
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".lz4": lz4.frame.open,
+}
+_MAGIC = {b"\x89MCAP": ".mcap", b"SQLite format 3\0": ".db3", b"#ROSBAG V": ".bag"}
 
 
 def open_bag(path: Path) -> Bag:
     """Open a bag's folder or file. Raises BagError where it is missing, empty, or no bag."""
-    files = _bag_files(path)
-    try:
-        return IndexedBag(path, files)
-    except BagError as error:
-        return _open_damaged(path, error)
-
-
-def _open_damaged(path: Path, unreadable: BagError) -> Bag:
-    """A bag of which some files cannot be read by their index; raises `unreadable` where nothing can be had."""
-    from avtar_ros.bags.unfinished import SplitBag
-
-    files = [path] if path.is_file() else [f for suffix in SUFFIXES for f in sorted(path.glob(f"*{suffix}"))]
-    if len(files) == 1:
-        return _unfinished(files[0], unreadable)
-    parts, lost = [], []
-    for file in files:
-        part = _open_part(file)
-        if isinstance(part, Bag):
-            parts.append(part)
-        else:
-            lost.append(str(part))
-    if not parts:
-        raise unreadable
-    return SplitBag(path, parts, "\n".join(lost) or None)
-
-
-def _open_part(path: Path) -> Bag | BagError:
-    """A file by its index or without; the error where not one message can be had from it."""
-    try:
-        return IndexedBag(path, [path])
-    except BagError as error:
-        try:
-            return _unfinished(path, error)
-        except BagError as nothing:
-            return nothing
-
-
-def _unfinished(path: Path, unreadable: BagError) -> Bag:
-    """A file read without its index. Each kind's reader is imported when it is needed."""
-    from avtar_ros.bags.unfinished_mcap import UnfinishedMcap
-    from avtar_ros.bags.unfinished_ros1 import UnfinishedRos1
-    from avtar_ros.bags.unfinished_sqlite import UnfinishedSqlite
-
-    if path.suffix == ".mcap":
-        return UnfinishedMcap(path, unreadable)
-    return UnfinishedRos1(path, unreadable) if path.suffix == ".bag" else UnfinishedSqlite(path, unreadable)
-
-
-def bag_files(folder: Path) -> list[Path]:
-    """The files in a folder that belong to the bag there; others may come and go."""
-    return sorted(f for f in folder.iterdir() if f.is_file() and (f.suffix in SUFFIXES or f.name == METADATA))
-
-
-def _bag_files(path: Path) -> list[Path]:
-    """What to open: a file, a folder with metadata, or the parts in a folder without."""
     if not path.exists():
         raise BagError(f"{path}: no such bag. Give a bag's folder, or a .mcap, .db3 or .bag file.")
     if path.is_dir():
-        if (path / METADATA).is_file():
-            return [path]
-        for suffix in SUFFIXES:
-            if parts := sorted(path.glob(f"*{suffix}")):
-                return parts
-        raise BagError(f"{path}: no bag in this folder: neither {METADATA} nor {', '.join(SUFFIXES)}.")
-    if path.suffix not in SUFFIXES:
+        return _open_folder(path)
+    if kind_of(path) is None:
         raise BagError(f"{path}: not a bag by its name. Known: {', '.join(SUFFIXES)}, or a bag's folder.")
     if not path.stat().st_size:
         raise BagError(f"{path}: the file is empty. Copy or record it again.")
-    return [path]
+    return _open_file(path)
+
+
+def _open_folder(path: Path) -> Bag:
+    from avtar_ros.bags.split_bag import SplitBag
+
+    files = _folder_files(path)
+    if not files:
+        raise BagError(f"{path}: no bag in this folder: neither {METADATA} nor {', '.join(SUFFIXES)}.")
+    parts: list[Bag] = []
+    wrong: list[BagError] = []
+    for file in files:
+        opened = _open_part(file)
+        if isinstance(opened, Bag):
+            parts.append(opened)
+        else:
+            wrong.append(opened)
+    if not parts:
+        raise wrong[0]
+    listed = _listed_files(path)
+    missing = [
+        f"{path / name}: this part of the recording is missing."
+        for name in sorted(listed - {_uncompressed(file.name) for file in files})
+    ]
+    empty = [error for error in wrong if "the bag is empty" in str(error)]
+    lost = [*(str(error) for error in wrong if error not in empty), *missing]
+    if len(parts) == 1 and not lost:
+        bag = parts[0]
+    else:
+        bag = SplitBag(path, parts, lost)
+    if unlisted := [file.name for file in files if listed and _uncompressed(file.name) not in listed]:
+        bag.notes.append(f"{path / METADATA} does not know of {', '.join(unlisted)}, which was read as well.")
+    return bag
+
+
+def _open_part(file: Path) -> Bag | BagError:
+    try:
+        return _open_file(file)
+    except BagError as error:
+        return error
+
+
+def _folder_files(path: Path) -> list[Path]:
+    """The recording's files: of one that is there twice, compressed too, the plain one, which is complete."""
+    files = in_order(file for file in path.iterdir() if file.is_file() and kind_of(file) and file.stat().st_size)
+    names = {file.name for file in files}
+
+    def is_copy(file: Path) -> bool:
+        reindexed = file.name.endswith(".orig.bag") and file.name.replace(".orig.bag", ".bag") in names
+        return reindexed or (file.suffix in COMPRESSED and file.stem in names)
+
+    return [file for file in files if not is_copy(file)]
+
+
+def _listed_files(path: Path) -> set[str]:
+    """The names of the files that are in the recording, as its metadata have them; none where that cannot be read."""
+    try:
+        information = yaml.safe_load((path / METADATA).read_text())["rosbag2_bagfile_information"]
+        names = {Path(name).name for name in information["relative_file_paths"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return set()
+    return {_uncompressed(name) for name in names}
+
+
+def _uncompressed(name: str) -> str:
+    return Path(name).stem if Path(name).suffix in COMPRESSED else name
+
+
+def _open_file(path: Path, unpacked: Path | None = None) -> Bag:
+    """A file of a recording. Each kind's reader is imported when it is needed."""
+    if (unpacked or path).suffix in COMPRESSED:
+        return _open_compressed(path)
+    with (unpacked or path).open("rb") as file:
+        head = file.read(16)
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), kind_of(path))
+    if kind == ".mcap":
+        from avtar_ros.bags.mcap_bag import McapBag
+
+        return McapBag(path, unpacked)
+    if kind == ".bag":
+        from avtar_ros.bags.ros1_bag import Ros1Bag
+
+        return Ros1Bag(path, unpacked)
+    from avtar_ros.bags.sqlite_bag import SqliteBag
+
+    return SqliteBag(path, unpacked)
+
+
+def _open_compressed(path: Path) -> Bag:
+    """A file that was compressed as a whole; of one that is cut off, what can be unpacked."""
+    folder = tempfile.TemporaryDirectory(prefix="avtar-")
+    plain, cut = Path(folder.name, path.stem), None
+    try:
+        with _OPEN[path.suffix](path) as source, plain.open("wb") as target:
+            shutil.copyfileobj(source, target, 2**20)
+    except (OSError, EOFError, RuntimeError, zstandard.ZstdError, lzma.LZMAError, zlib.error) as error:
+        if not plain.exists() or not plain.stat().st_size:
+            folder.cleanup()
+            raise unopened(path, error) from error
+        cut = error
+    try:
+        bag = _open_file(path, plain)
+    except BagError:
+        folder.cleanup()
+        raise
+    bag.on_close(folder.cleanup)
+    if cut is not None:
+        bag.broken = f"{path}: cannot be unpacked to its end ({error_text(cut)}). What could be was read."
+    return bag

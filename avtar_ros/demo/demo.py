@@ -113,8 +113,7 @@ def _demo(options: argparse.Namespace, command: str) -> int:
         with open_bag(options.out / OUTPUT) as output:
             judge_recording(recording, camera, output, judge)
         interrupted = ["Interrupted before the end."] if recording.interrupted else []
-        broken = [bag.broken] if bag.broken else []
-        notes = [*describe_faults(camera), *broken, *judge.problems, *interrupted]
+        notes = [*describe_faults(camera), *bag.told(), *judge.problems, *interrupted]
         frames_in, frames_out = len(recording.published), len(judge.times)
         run = Run(
             kind="Demo",

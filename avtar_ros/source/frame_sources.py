@@ -173,7 +173,7 @@ class BagSource(FrameSource):
             header = message.header
             stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
             yield SourceFrame(stamp_ns or log_ns, header.frame_id, message, cameras[topic])
-        self.damage = self._bag.broken
+        self.damage = "\n".join(self._bag.told()) or None
 
     def _model(self, info_topic: str | None) -> CameraModel | None:
         infos = self._bag.messages([info_topic] if info_topic else [])

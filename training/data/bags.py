@@ -55,7 +55,7 @@ def _pack(config: BagConfig, folder: Path) -> None:
         camera = RecordedCamera.find(bag, [DEPTH.name], config.topic)
         _check(bag, camera)
         pack(folder, bag.topics[camera.topic].count, _frames(camera, config))
-        for note in [*camera.faults, *([bag.broken] if bag.broken else [])]:
+        for note in [*camera.faults, *bag.told()]:
             tqdm.write(f"left out: {note}")
 
 
@@ -97,7 +97,7 @@ def _check(bag: Bag, camera: RecordedCamera) -> None:
 
 def _fingerprint(config: BagConfig) -> str:
     """Tells apart recordings, and ways to read them."""
-    files = bag_files(config.bag) if config.bag.is_dir() else [config.bag]
-    states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()]
+    files = bag_files(config.bag) if config.bag.exists() else []
+    states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     reading = config.model_dump(mode="json", exclude={"validation_frames", "bag"})
     return hashlib.sha256(json.dumps([VERSION, states, reading]).encode()).hexdigest()[:16]

@@ -29,7 +29,7 @@ def _lines(path: Path, info: BagInfo) -> list[str]:
     for title, topics in (("Cameras", info.cameras), ("Depth", info.depths), ("Other images", info.others)):
         if topics:
             lines += ["", title, *(line for topic in topics for line in _topic_lines(topic))]
-    lines += [""] + ([f"Damaged: {info.broken}"] if info.broken else [])
+    lines += ["", *(f"Damaged: {text}" if text == info.broken else text for text in info.told)]
     if info.camera is None:
         return [*lines, "There is no camera to replay."]
     words = ["avtar-replay", str(path), "--out", "replay"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +94,7 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
             latency_title="From the decoded image to its maps: scaling, inference, scaling back.",
             notes=[
                 *(note for camera in cameras for note in describe_faults(camera)),
-                *([bag.broken] if bag.broken else []),
+                *bag.told(),
                 *judge.problems,
                 *(["Interrupted before the end. The same command continues."] if interrupted else []),
             ],
@@ -134,8 +134,8 @@ def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:
     """Everything that the maps, and which frames there are, depend on."""
     return {
         "avtar_ros": VERSION,
-        "bag": _fingerprint(options.bag),
-        "model": _fingerprint(options.model),
+        "bag": _fingerprint(bag_files(options.bag)),
+        "model": _fingerprint([options.model]),
         "engine": engine.description,
         "selection": str(options.selection),
         "topics": str(options.topics),
@@ -152,9 +152,8 @@ def is_rerun_log(path: Path) -> bool:
     return head.startswith(RERUN_BEGINS) and RERUN_APPLICATION in head
 
 
-def _fingerprint(path: Path) -> str:
-    """A file, or those of a bag's folder, by name, size and time of change."""
-    files = bag_files(path) if path.is_dir() else [path]
+def _fingerprint(files: Sequence[Path]) -> str:
+    """Files by name, size and time of change."""
     stats = [(str(file.resolve()), file.stat()) for file in files]
     return "; ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
 
