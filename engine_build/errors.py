@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from avtar_ros.command_line import DIFFERENT
+from avtar_ros.errors import AvtarError
 
-class BuildError(Exception):
+
+class BuildError(AvtarError):
     """Something the user can put right: the message names what is wrong, where, and what to do next."""
 
 
 class VerificationError(BuildError):
     """An engine that runs, but gives other maps than its model: it must not be used."""
+
+    exit_code = DIFFERENT
 
 
 @contextmanager

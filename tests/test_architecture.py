@@ -33,6 +33,7 @@ FLOORS = {
         "version",
         "errors",
         "names",
+        "command_line",
         "memory",
         "files",
         "locks",

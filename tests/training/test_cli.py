@@ -62,14 +62,13 @@ def test_export_says_what_it_wrote(
 ) -> None:
     # The graph has been traced once for all tests; everything after that is real.
     monkeypatch.setattr("training.export._write_graph", lambda model, path: path.write_bytes(exported.read_bytes()))
-    monkeypatch.setattr("sys.argv", ["avtar-train", "export", "a file.safetensors"])
-    path = tmp_path / "new" / "model.onnx"
+    path = tmp_path / "a new folder" / "model.onnx"
     assert main(["export", str(checkpoint_path), "--out", str(path), "--rooms", "2"]) == 0
     card = read_onnx_card(path)
     *figures, last = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in figures] == list(card.metrics) == list(known_figures())
     assert last == f"{path}: {path.stat().st_size / 1e6:.1f} MB, segmentation, depth, normals, edges"
-    assert card.provenance["exported_by"] == "avtar-train export 'a file.safetensors'"
+    assert card.provenance["exported_by"] == f"avtar-train export {checkpoint_path} --out '{path}' --rooms 2"
 
 
 def test_evaluate_prints_and_writes_every_figure(

@@ -8,12 +8,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from avtar_ros.command_line import DIFFERENT, DONE, Command
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
 from avtar_ros.outputs import check_file, is_figures
-from avtar_ros.replay.commands.replay import add_run_arguments, options_of
+from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.comparing.comparison import Comparison, compare_sums, most_differing, verdicts
 from avtar_ros.replay.comparing.conditions import Condition
 from avtar_ros.replay.judging.frame_table import FrameTable
@@ -22,11 +23,10 @@ from avtar_ros.replay.judging.saved_sums import SavedSums, load_sums
 from avtar_ros.replay.running.bag_replay import replay_bag
 
 DESCRIPTION = (
-    "Compare runs of avtar-replay over the same frames: each further one with the first, the baseline.\n"
-    "A model file stands for its run over --bag, which is done first, into a folder of --out.\n"
+    "Compare runs of avtar-replay over the same frames: each further one with the first, the baseline. "
+    "A model file stands for its run over --bag, which is done first, into a folder of --out. "
     "Differences come with 95 % confidence intervals. Exit code 3 where a condition of --fail-if holds."
 )
-FAILED = 3
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace, command: str) -> int:
                 failed = True
     if options.json:
         write_text(options.json, json.dumps(everything, indent=1) + "\n")
-    return FAILED if failed else 0
+    return DIFFERENT if failed else DONE
 
 
 def _operands(options: argparse.Namespace) -> list[Path]:
@@ -155,3 +155,6 @@ def _values(comparisons: list[Comparison]) -> dict[str, dict[str, object]]:
         }
         for c in comparisons
     }
+
+
+COMPARE = Command("compare runs over the same bag, with confidence intervals", DESCRIPTION, add_arguments, run)

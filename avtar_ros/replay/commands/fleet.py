@@ -14,9 +14,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from avtar_ros.command_line import DONE, FAILED, Command, not_negative, positive, positive_int
 from avtar_ros.errors import AvtarError
 from avtar_ros.outputs import OutputFolder
-from avtar_ros.replay.commands.replay import add_run_arguments, options_of
+from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.fleet import storage
 from avtar_ros.replay.fleet.figures import pooled
 from avtar_ros.replay.fleet.jobs import Job, Outcome, outcome_of, plan
@@ -25,8 +26,8 @@ from avtar_ros.replay.running.bag_replay import ReplayOptions
 from avtar_ros.resources import DEMO_MODEL, find_resource
 
 DESCRIPTION = (
-    "Replay many bags, each as avtar-replay does, spread over workers; then judge all of them together.\n"
-    "Bags, models and OUT may be on local disks or in object stores (s3://...). What is finished is not\n"
+    "Replay many bags, each as avtar-replay does, spread over workers; then judge all of them together. "
+    "Bags, models and OUT may be on local disks or in object stores (s3://...). What is finished is not "
     "done again. Exit code 1 where a bag has failed, which stops no other."
 )
 LOOPBACK_RAY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -46,9 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: folders ROBOT/SCENE/bag)",
     )  # fmt: skip
     parser.add_argument("--address", help="of a Ray cluster (default: this machine's cores)")
-    parser.add_argument("--workers", type=int, metavar="N", help="how many (default: as many as fit)")
-    parser.add_argument("--cpus", type=float, default=1, metavar="N", help="cores for a worker (default: %(default)s)")
-    parser.add_argument("--gpus", type=float, default=0, metavar="N", help="GPUs for a worker, or a share of one")
+    parser.add_argument("--workers", type=positive_int, metavar="N", help="how many (default: as many as fit)")
+    parser.add_argument(
+        "--cpus", type=positive, default=1, metavar="N", help="cores for a worker (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--gpus", type=not_negative, default=0, metavar="N", help="GPUs for a worker, or a share of one"
+    )
     add_run_arguments(parser)
 
 
@@ -56,7 +61,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text}: no regular expression ({error})") from error
+        raise argparse.ArgumentTypeError(f"{text}: not a regular expression ({error})") from error
 
 
 def run(options: argparse.Namespace, command: str) -> int:
@@ -90,7 +95,7 @@ def _run(options: argparse.Namespace, command: str, out: str, models: list[str],
     with storage.local_folder(out) as folder:
         report.write(folder)
     _print(report)
-    return 1 if any(outcome.failed or outcome.damaged for outcome in outcomes) else 0
+    return FAILED if any(outcome.failed or outcome.damaged for outcome in outcomes) else DONE
 
 
 def _work(jobs: list[Job], options: argparse.Namespace) -> Iterator[Outcome]:
@@ -123,3 +128,6 @@ def _print(report: FleetReport) -> None:
     print(storage.below(report.out, "fleet.html"))
     for outcome in report.failed:
         print(f"avtar-replay fleet: {outcome.message}", file=sys.stderr)
+
+
+FLEET = Command("replay many bags on many workers, and judge all of them together", DESCRIPTION, add_arguments, run)

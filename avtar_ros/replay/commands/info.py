@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avtar_ros.bags.info import BagInfo, ImageTopic, read_info
 from avtar_ros.bags.reading import open_bag
+from avtar_ros.command_line import DONE, FAILED, Command
 
 DESCRIPTION = "Show a bag's cameras and depth topics: encodings, sizes, rates, gaps; and the command to run."
 
@@ -21,7 +22,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     with open_bag(options.bag) as bag:
         info = read_info(bag)
     print("\n".join(_lines(options.bag, info)))
-    return 1 if info.broken else 0
+    return FAILED if info.broken else DONE
 
 
 def _lines(path: Path, info: BagInfo) -> list[str]:
@@ -51,3 +52,6 @@ def _topic_lines(topic: ImageTopic) -> list[str]:
     elif topic.is_camera:
         lines.append("      no CameraInfo: depth will be right only for the focal length the model was trained for")
     return lines
+
+
+INFO = Command("show a bag's cameras, and the command to run", DESCRIPTION, add_arguments, run)

@@ -12,6 +12,7 @@ from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
+from avtar_ros.command_line import DONE, Command, not_negative, positive_int
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
 from avtar_ros.metrics import known_figures
@@ -24,8 +25,8 @@ from avtar_ros.tasks import TASKS
 from avtar_ros.tasks.metric import Figure
 
 DESCRIPTION = (
-    "Write the frames on which a model was least sure, or contradicted itself the most, into a small bag:\n"
-    "images, CameraInfo, and the depth and ground truth that were recorded with them. `avtar-train fit`\n"
+    "Write the frames on which a model was least sure, or contradicted itself the most, into a small bag: "
+    "images, CameraInfo, and the depth and ground truth that were recorded with them. `avtar-train fit` "
     "reads it. RUN is the folder that avtar-replay has left for this bag."
 )
 
@@ -37,9 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="the bag that was replayed")
     parser.add_argument("run", type=Path, help="the folder of its replay")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .mcap file to write")
-    parser.add_argument("--frames", type=int, default=100, metavar="N", help="at most so many (default: %(default)s)")
     parser.add_argument(
-        "--apart", type=float, default=0.5, metavar="S", help="seconds between two of a camera (default: %(default)s)"
+        "--frames", type=positive_int, default=100, metavar="N", help="at most so many (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--apart", type=not_negative, default=0.5, metavar="S",
+        help="seconds between two of a camera (default: %(default)s)",
     )
     parser.add_argument(
         "--by", action="append", default=[], metavar="KEY",
@@ -66,7 +70,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     for i in chosen[:5]:
         print(f"  {(table.stamps_ns[i] - start_ns) / 1e9:.2f} s  {table.cameras[i]}  score {score[i]:.1f}")
     print(f"{options.out}: {written} frames, with {', '.join(sorted(truth)) or 'no ground truth'}")
-    return 0
+    return DONE
 
 
 def _figures(run: Path, keys: list[str]) -> dict[str, Figure]:
@@ -112,3 +116,6 @@ def _write_lenses(output: BagWriter, cameras: list[RecordedCamera], first: Recor
         if camera.info_topic and camera.info_topic not in carried:
             info = next(camera.bag.messages([camera.info_topic])).message
             output.write_message(camera.info_topic, first.frame.stamp_ns, CAMERA_INFO, info)
+
+
+MINE = Command("write the frames worth learning from to a small bag", DESCRIPTION, add_arguments, run)

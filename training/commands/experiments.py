@@ -1,0 +1,38 @@
+"""avtar-train experiments: do more tasks help?."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from avtar_ros.command_line import DONE, Command
+from avtar_ros.files import make_folder, write_text
+from training.overrides import add_set
+
+DESCRIPTION = (
+    "Train a config with each task alone, with more and more of its tasks, and with all of them "
+    "without TROA, TAA and TSN, with several seeds; print means, spreads and gains. Run again, it goes on."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="YAML; all variants share its budget")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument("--out", type=Path, help="folder of all runs (default: runs/NAME OF THE CONFIG)")
+    add_set(parser)
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    from training.config import load_config
+    from training.experiments import run_experiments, table
+
+    config = load_config(options.config, settings=options.set)
+    folder = options.out or Path("runs") / config.name
+    text = table(run_experiments(config, options.seeds, folder), config.tasks)
+    make_folder(folder)
+    write_text(folder / "table.md", text + "\n")
+    print(text)
+    return DONE
+
+
+EXPERIMENTS = Command("do more tasks help?", DESCRIPTION, add_arguments, run)

@@ -1,0 +1,23 @@
+"""Options that several commands of avtar-train have, and how figures are printed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+
+HELD_OUT_SEED = 1_000_000
+HELD_OUT_ROOMS = 500
+
+
+def add_rooms(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:
+    parser.add_argument("--rooms", type=count, default=HELD_OUT_ROOMS, help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the first room (default: %(default)s)")
+
+
+def figures_text(figures: Mapping[str, float]) -> str:
+    from avtar_ros.metrics import known_figures
+
+    known = known_figures()
+    return "\n".join(
+        f"{key:24} {value:8.4f} {known[key].unit:2}  {known[key].title}" for key, value in figures.items()
+    )
