@@ -17,6 +17,7 @@ from avtar_ros.bags.ground_truth import GroundTruthWriter
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.model_card import read_onnx_card
 from avtar_ros.node.outputs import frame_outputs
+from avtar_ros.predict.cli import main as avtar_predict
 from avtar_ros.replay.cli import main as avtar_replay
 from avtar_ros.tasks import TASKS, Task, TaskMap
 from avtar_ros.tasks.metric import Figure, Sums, TaskMetric
@@ -159,3 +160,11 @@ def test_every_task_has_a_record_on_either_side() -> None:
         assert all(key.startswith(f"{name}.") for key in [*task.figures, task.stability.key])
         assert task.difference.limits.keys() == {"fp16", "fp32"}
         assert LEARNT[name].random_map((2, 4, 6), tiny.card()).shape == (2, *task.shape(4, 6))
+
+
+def test_it_is_told_of_where_it_is_looked_at(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "x.png"), tiny_bags.image(0))
+    out = tmp_path / "out"
+    assert avtar_predict([str(tmp_path / "x.png"), "--model", str(model), "--out", str(out), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures[NAME]["mean"] == pytest.approx(np.load(out / "x" / f"{NAME}.npy").mean(), abs=1e-4)

@@ -27,7 +27,7 @@ from avtar_ros.predict.outputs import png
 from avtar_ros.predict.predicted_maps import PredictedMaps
 from avtar_ros.predict.summary import sentence, summary
 from avtar_ros.predict.viewer import Viewer
-from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TASKS
+from avtar_ros.tasks import DEPTH, EDGES, SEGMENTATION, TASKS
 
 LOOPBACK = "127.0.0.1"
 SIZE = (800, 600)
@@ -141,16 +141,7 @@ def _values(maps: PredictedMaps, x: float, y: float) -> dict[str, str]:
     """What the maps say at a place, given as shares of width and height."""
     height, width = maps.image.shape[:2]
     at = min(max(int(y * height), 0), height - 1), min(max(int(x * width), 0), width - 1)
-    found = {}
-    for task in maps:
-        value = maps[task][at]
-        if task == SEGMENTATION.name:
-            found[task] = dict(enumerate(maps.classes)).get(int(value), "unlabelled")
-        elif task == NORMALS.name:
-            found[task] = ", ".join(f"{component:+.2f}" for component in value)
-        else:
-            found[task] = f"{value:.2f} m" if task == DEPTH.name else f"{value:.0%}"
-    return found
+    return {task: TASKS[task].words.at(task_map[at], maps.card) for task, task_map in maps.items()}
 
 
 def _number(query: Mapping[str, str], name: str, otherwise: Any = None) -> Any:

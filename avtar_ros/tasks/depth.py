@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -13,6 +14,7 @@ from avtar_ros.rendering import Image
 from avtar_ros.tasks.depth_metrics import DepthMetric, DisparityAlignedMetric, MedianScaledMetric
 from avtar_ros.tasks.metric import Figure, TaskMap
 from avtar_ros.tasks.task import Difference, Stability, Storage, Task
+from avtar_ros.tasks.words import Words
 
 
 def color_depth(depth: NDArray[np.float32], meaning: Meaning) -> Image:
@@ -50,6 +52,22 @@ def _metres(stored: NDArray[Any]) -> TaskMap:
     return np.where(known, metres, np.float32(np.nan)).astype(np.float32)
 
 
+PERCENTILES = {"p2_m": 2, "median_m": 50, "p98_m": 98}
+
+
+def _figures(depth: TaskMap, meaning: Meaning) -> Mapping[str, float | None]:
+    """Percentiles in metres, of what is known."""
+    known = depth[np.isfinite(depth)]
+    if not known.size:
+        return dict.fromkeys(PERCENTILES)
+    return {name: round(float(np.percentile(known, p)), 3) for name, p in PERCENTILES.items()}
+
+
+def _sentence(figures: Mapping[str, Any]) -> str:
+    near, median, far = (figures[name] for name in PERCENTILES)
+    return "" if median is None else f"depth {near:.1f} to {far:.1f} m, half of it nearer than {median:.1f} m"
+
+
 DEPTH = Task(
     name="depth",
     title="Depth",
@@ -63,4 +81,5 @@ DEPTH = Task(
     difference=Difference("mean relative difference", " %", {"fp16": 1.0, "fp32": 0.1}, _relative),
     stability=Stability("depth.jitter", Figure("Jitter where nothing moves, relative", "", False), _jitter),
     storage=Storage(np.uint16, _millimetres, _metres),
+    words=Words(_figures, _sentence, lambda metres, meaning: f"{metres:.2f} m"),
 )

@@ -12,6 +12,7 @@ from avtar_ros.meaning import Meaning
 from avtar_ros.rendering import Image
 from avtar_ros.tasks.metric import Figure, Sums, TaskMap, TaskMetric
 from avtar_ros.tasks.task import Difference, Stability, Storage, Task
+from avtar_ros.tasks.words import Words, share
 
 EDGE_TOLERANCE = 0.0075
 """How far a predicted edge may lie from the true one, as a share of the diagonal (BSDS's customary value)."""
@@ -146,4 +147,5 @@ EDGES = Task(
     difference=Difference("mean difference", "", {"fp16": 0.01, "fp32": 0.001}, _absolute),
     stability=Stability("edges.jitter", Figure("Jitter where nothing moves", "", False), _absolute),
     storage=Storage(np.uint8, _levels, _probabilities),
+    words=Words(lambda edges, meaning: {"share": share(edges > 0.5)}, at=lambda edge, meaning: f"{edge:.0%}"),
 )

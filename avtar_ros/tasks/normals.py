@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import cv2
@@ -15,6 +15,7 @@ from avtar_ros.meaning import Meaning
 from avtar_ros.rendering import Image
 from avtar_ros.tasks.metric import Figure, Maps, Sums, TaskMap, TaskMetric
 from avtar_ros.tasks.task import Difference, Stability, Storage, Task
+from avtar_ros.tasks.words import Words, share
 
 MEDIAN_STEP_DEG = 0.01
 VECTORS = 8192
@@ -120,6 +121,16 @@ def _vectors(stored: NDArray[Any]) -> TaskMap:
     return np.where(known, normals / np.where(known, length, 1), np.float32(np.nan)).astype(np.float32)
 
 
+def _figures(normals: TaskMap, meaning: Meaning) -> Mapping[str, float | None]:
+    """Shares of what faces up, down and sideways, for a camera that is held upright."""
+    up = -normals[..., 1]
+    return {"upward": share(up > 0.8), "downward": share(up < -0.8), "sideways": share(np.abs(up) < 0.3)}
+
+
+def _at(normal: Any, meaning: Meaning) -> str:
+    return ", ".join(f"{component:+.2f}" for component in normal)
+
+
 NORMALS = Task(
     name="normals",
     title="Surface normals",
@@ -133,6 +144,7 @@ NORMALS = Task(
     difference=Difference("mean angle", "°", {"fp16": 1.0, "fp32": 0.1}, _degrees_between),
     stability=Stability("normals.jitter_deg", Figure("Jitter where nothing moves", "°", False), _jitter),
     storage=Storage(np.uint8, _levels, _vectors, channels=3),
+    words=Words(_figures, at=_at),
     derived_truth=_of_true_depth,
     unit_vectors=True,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from avtar_ros.meaning import UNLABELLED, Meaning
 from avtar_ros.rendering import Image
 from avtar_ros.tasks.metric import Figure, MetricError, MetricOptions, Sums, TaskMap, TaskMetric
 from avtar_ros.tasks.task import Difference, Stability, Storage, Task
+from avtar_ros.tasks.words import LEAST_SHARE, Words
 
 
 def color_classes(ids: Image, meaning: Meaning) -> Image:
@@ -74,6 +76,28 @@ def _class_ids(ids: TaskMap) -> TaskMap:
     return ids.astype(np.uint8)
 
 
+NAMED = 4
+"""How many classes a sentence names."""
+
+
+def _name(class_id: int, meaning: Meaning) -> str:
+    return meaning.classes[class_id].name if class_id < len(meaning.classes) else "unlabelled"
+
+
+def _figures(ids: TaskMap, meaning: Meaning) -> Mapping[str, float | None]:
+    """{class: its share of the pixels}, the largest first."""
+    shares: dict[str, float] = {}
+    for class_id, count in enumerate(np.bincount(ids.ravel(), minlength=1).tolist()):
+        name = _name(class_id, meaning)
+        shares[name] = shares.get(name, 0.0) + count / ids.size
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return {name: round(part, 4) for name, part in ordered if part >= LEAST_SHARE}
+
+
+def _sentence(figures: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {part:.0%}" for name, part in list(figures.items())[:NAMED])
+
+
 SEGMENTATION = Task(
     name="segmentation",
     title="Segmentation",
@@ -87,5 +111,6 @@ SEGMENTATION = Task(
     difference=Difference("pixels of another class", " %", {"fp16": 1.0, "fp32": 0.1}, _other_ids),
     stability=Stability("segmentation.flicker", Figure("Flicker where nothing moves", "", False), _flicker),
     storage=Storage(np.uint8, _class_ids, _class_ids),
+    words=Words(_figures, _sentence, lambda class_id, meaning: _name(int(class_id), meaning)),
     overlaid=True,
 )

@@ -14,6 +14,7 @@ from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import Meaning
 from avtar_ros.rendering import Image
 from avtar_ros.tasks.metric import Figure, Maps, TaskMap, TaskMetric
+from avtar_ros.tasks.words import PLAIN, Words
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Task:
     storage: Storage
     derived_truth: Callable[[Maps, Pinhole], TaskMap | None] | None = None
     """Makes the true map of those of other tasks and the camera, for data that have none; None where it cannot."""
+    words: Words = PLAIN
+    """What a map says, for people."""
     unit_vectors: bool = False
     """Whether the channels are a unit vector, to be renormalised after interpolation."""
     overlaid: bool = False
