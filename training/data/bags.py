@@ -1,13 +1,15 @@
-"""A robot's own recordings as a data set: depth from the sensor, normals and edges computed, no segmentation."""
+"""A robot's own recordings as a data set: the maps that they hold, and normals and edges computed of depth."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avtar_ros.bags.bag import Bag
@@ -15,89 +17,148 @@ from avtar_ros.bags.reading import bag_files, open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface import Window, normals_from_depth
-from avtar_ros.tasks import DEPTH, EDGES, NORMALS
+from avtar_ros.meaning import UNLABELLED
+from avtar_ros.tasks import DEPTH, NORMALS, SEGMENTATION, TASKS, Maps
 from training.data.batch import Batch
 from training.data.config import BagConfig, Split
 from training.data.dataset import Sample, fitted
-from training.data.edges import image_and_depth_edges
+from training.data.derived import with_derived
 from training.data.packed import PackedDataset, default_cache, pack, packed_images
 from training.errors import TrainingError
 
-VERSION = 2  # counts up whenever the same bag gives other maps, so that those kept on disk are told apart
+VERSION = 3  # counts up whenever the same bag gives other maps, so that those kept on disk are told apart
 WINDOW = Window(reach=8, step=2, steepest=0.01)
 """At the sensor's own size: wide enough to even out its noise."""
+ASSUMED_VIEW_DEG = 60.0
+"""How wide the view is taken where no CameraInfo says it, and no depth depends on it."""
 
 
 class BagDataset(PackedDataset):
-    """The frames of a camera that have aligned depth, in the order recorded, read from the bag at the first use.
+    """The frames of a camera that have any true map, in the order recorded, read from the bag at the first use.
 
-    The bag needs CameraInfo; images are taken as rectified, as depth aligned to them is. Its last frames are the
-    validation split. Raises TrainingError where something is lacking, BagError where it is no bag.
+    What is true of a frame is what replay takes for it: ground-truth topics, and aligned depth of a sensor; normals
+    and edges that are not recorded are computed of depth, or edges of classes. Depth needs CameraInfo; images are
+    taken as rectified, as depth aligned to them is. Its last frames are the validation split.
+
+    With `unlabelled` all frames count, whatever is known of them. Raises TrainingError where something is lacking,
+    BagError where it is no bag.
     """
 
-    def __init__(self, config: BagConfig, split: Split, cache: Path | None = None) -> None:
-        folder = (cache or default_cache()) / f"bag-{config.bag.stem}-{_fingerprint(config)}"
+    def __init__(
+        self, config: BagConfig, split: Split, cache: Path | None = None, unlabelled: bool = False
+    ) -> None:
+        kind = "images" if unlabelled else "bag"
+        folder = (cache or default_cache()) / f"{kind}-{config.bag.stem}-{_fingerprint(config)}"
         if not folder.is_dir():
-            _pack(config, folder)
+            _pack(config, folder, unlabelled)
         count = packed_images(folder)
         training = count - config.validation_frames
         if training < 1:
             raise TrainingError(
-                f"{config.bag}: {count} frames have depth, and `validation_frames` keeps {config.validation_frames} "
-                "from training. Keep fewer, or give a longer recording."
+                f"{config.bag}: {count} frames have {_packed_maps(folder)}, and `validation_frames` keeps "
+                f"{config.validation_frames} from training. Keep fewer, or give a longer recording."
             )
         first, length = (0, training) if split == "train" else (training, config.validation_frames)
-        super().__init__(folder, (), first, length)
+        super().__init__(folder, config.own_classes, first, length)
 
 
-def _pack(config: BagConfig, folder: Path) -> None:
+def _packed_maps(folder: Path) -> str:
+    """What its frames have, without what is computed of depth."""
+    names = [name for name in TASKS if (folder / f"{name}.npy").exists()]
+    return DEPTH.name if DEPTH.name in names else ", ".join(names) or "images"
+
+
+def _pack(config: BagConfig, folder: Path, unlabelled: bool) -> None:
     with open_bag(config.bag) as bag:
-        camera = RecordedCamera.find(bag, [DEPTH.name], config.topic)
-        _check(bag, camera)
-        pack(folder, bag.topics[camera.topic].count, _frames(camera, config))
+        camera = RecordedCamera.find(bag, _wanted(config), config.topic)
+        _check(bag, camera, unlabelled)
+        _say(camera, config)
+        pack(folder, bag.topics[camera.topic].count, _frames(camera, config, unlabelled))
         for note in [*camera.faults, *bag.told()]:
             tqdm.write(f"left out: {note}")
 
 
-def _frames(camera: RecordedCamera, config: BagConfig) -> Iterator[Batch]:
-    """The frames with depth at the size of training, each with all its maps."""
+def _wanted(config: BagConfig) -> list[str]:
+    """The tasks whose maps can be used: class ids mean nothing without their names."""
+    return [name for name in TASKS if name != SEGMENTATION.name or config.own_classes]
+
+
+def _frames(camera: RecordedCamera, config: BagConfig, unlabelled: bool) -> Iterator[Batch]:
+    """The frames at the size of training, each with all its maps."""
     total = camera.bag.topics[camera.topic].count // config.every
+    found: Counter[str] = Counter()
     for recorded in tqdm(camera.frames(config.every), total=total, unit="frame", desc=f"reading {config.bag}"):
-        if DEPTH.name in recorded.truth:
+        if recorded.truth or unlabelled:
+            found.update(["images", *recorded.truth])
             yield _sample(recorded, camera, config).batch()
+    tqdm.write(f"{config.bag}: {', '.join(f'{number} {name}' for name, number in found.items())}")
 
 
 def _sample(recorded: RecordedFrame, camera: RecordedCamera, config: BagConfig) -> Sample:
-    depth = recorded.truth[DEPTH.name]
-    depth = np.where(depth <= config.max_depth_m, depth, np.float32(np.nan))
-    height, width = depth.shape
-    normals = normals_from_depth(depth, _pinhole(camera, width, height), WINDOW)
+    maps: Maps = dict(recorded.truth)
+    if SEGMENTATION.name in maps:
+        _check_ids(maps[SEGMENTATION.name], camera, config)
+    if DEPTH.name in maps:
+        depth = maps[DEPTH.name]
+        maps[DEPTH.name] = depth = np.where(depth <= config.max_depth_m, depth, np.float32(np.nan))
+        if NORMALS.name not in maps:
+            maps[NORMALS.name] = normals_from_depth(depth, _pinhole(camera, depth.shape), WINDOW)
     image = recorded.frame.image
-    native = Sample(image, {DEPTH.name: depth, NORMALS.name: normals}, _pinhole(camera, image.shape[1], image.shape[0]))
-    sample = fitted(native, config.width, config.height)
-    return sample.with_maps(**{EDGES.name: image_and_depth_edges(sample.image, sample.maps[DEPTH.name])})
+    sample = fitted(Sample(image, maps, _pinhole(camera, image.shape)), config.width, config.height)
+    edges_of = sample if DEPTH.name not in maps else _without_classes(sample)  # depth shows what classes do not
+    return sample.with_maps(**with_derived(edges_of, ["edges"]).maps)
 
 
-def _pinhole(camera: RecordedCamera, width: int, height: int) -> Pinhole:
-    """The camera at a size of its pictures, which may differ from its CameraInfo's."""
+def _without_classes(sample: Sample) -> Sample:
+    return Sample(sample.image, {n: m for n, m in sample.maps.items() if n != SEGMENTATION.name}, sample.camera)
+
+
+def _pinhole(camera: RecordedCamera, shape: Sequence[int]) -> Pinhole:
+    """The camera at a size (height, width, …) of its pictures, which may differ from its CameraInfo's."""
+    height, width = shape[:2]
     model = camera.model
-    assert model is not None
+    if model is None or camera.focal_px(1) is None:
+        return Pinhole.of_view(width, height, ASSUMED_VIEW_DEG)
     fx, _, cx, _, fy, cy, *_ = model.k
     return Pinhole(fx, fy, cx, cy).scaled(width / (model.width or width), height / (model.height or height))
 
 
-def _check(bag: Bag, camera: RecordedCamera) -> None:
+def _check(bag: Bag, camera: RecordedCamera, unlabelled: bool) -> None:
     """Raises TrainingError where a bag cannot teach anything."""
-    missing = "an aligned depth topic" if not camera.truth_topics else "a CameraInfo with a focal length"
-    if not camera.truth_topics or camera.focal_px(1) is None:
+    beside = f"beside the camera {camera.topic}"
+    if not camera.truth_topics and not unlabelled:
+        expected = f"an aligned depth topic {beside}, or ground truth of any task"
+    elif DEPTH.name in camera.truth_topics and camera.focal_px(1) is None:
+        expected = f"a CameraInfo with a focal length {beside}"
+    else:
+        return
+    raise TrainingError(f"{bag.path}: expected {expected}. Found:\n{bag.describe_topics()}")
+
+
+def _check_ids(ids: NDArray[np.uint8], camera: RecordedCamera, config: BagConfig) -> None:
+    known = len(config.own_classes)
+    if (strange := np.unique(ids[(ids >= known) & (ids != UNLABELLED)])).size:
         raise TrainingError(
-            f"{bag.path}: expected {missing} beside the camera {camera.topic}. Found:\n{bag.describe_topics()}"
+            f"{config.bag}: {camera.truth_topics[SEGMENTATION.name]} has the class ids {strange.tolist()}, but "
+            f"`labels` names {known} classes, from 0 on."
         )
+
+
+def _say(camera: RecordedCamera, config: BagConfig) -> None:
+    """What is taken from where, and what is assumed."""
+    for task, topic in camera.truth_topics.items():
+        tqdm.write(f"{config.bag}: {task} from {topic}")
+    if DEPTH.name in camera.truth_topics and not camera.registered:
+        tqdm.write(f"{config.bag}: nothing says that its depth is aligned to {camera.topic}; taken as if it were")
+    if not config.own_classes and RecordedCamera.find(camera.bag, [SEGMENTATION.name], camera.topic).truth_topics:
+        tqdm.write(f"{config.bag}: left out: class ids, for nothing says what they mean; give `labels`")
+    if camera.focal_px(1) is None:
+        tqdm.write(f"{config.bag}: no CameraInfo; the view is taken as {ASSUMED_VIEW_DEG:g} degrees wide")
 
 
 def _fingerprint(config: BagConfig) -> str:
     """Tells apart recordings, and ways to read them."""
     files = bag_files(config.bag) if config.bag.exists() else []
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    reading = config.model_dump(mode="json", exclude={"validation_frames", "bag"})
+    reading = config.model_dump(mode="json", exclude={"validation_frames", "bag", "class_map"})
     return hashlib.sha256(json.dumps([VERSION, states, reading]).encode()).hexdigest()[:16]

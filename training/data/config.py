@@ -152,18 +152,26 @@ class SynthiaConfig(Sized):
 
 
 class BagConfig(Sized):
-    """A robot's own recording: a camera with aligned depth and CameraInfo.
+    """A robot's own recording: a camera with any of aligned depth, class labels, normals and edges.
 
+    `labels` says what its class ids mean: a vocabulary, such as rooms13, or the classes' names in the order of the ids.
     `topic` names the camera's images where the bag has several; `every` takes each so many frames; the last
     `validation_frames` of those are kept from training. Readings beyond `max_depth_m` are too noisy to learn from.
     """
 
     dataset: Literal["rosbag"]
     bag: UserPath
+    labels: str | tuple[str, ...] | None = None
     topic: str | None = None
     every: Positive = 1
     validation_frames: Positive = 60
     max_depth_m: Rate = 10.0
+
+    @property
+    def own_classes(self) -> classes.Classes:
+        if self.labels is None:
+            return ()
+        return vocabulary(self.labels) if isinstance(self.labels, str) else classes.numbered(self.labels)
 
     @property
     def description(self) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.locks import in_turn
 from avtar_ros.meaning import SemanticClass
-from training.data.batch import Batch
+from training.data.batch import Batch, completed
 from training.tasks import LEARNT
 
 IMAGE, FOCAL = "image", "focal"
@@ -43,6 +43,8 @@ class PackedDataset:
 def pack(folder: Path, capacity: int, batches: Iterable[Batch]) -> None:
     """Write all images of `batches`, no more than `capacity`, where no other process has done it meanwhile.
 
+    A map that some of them lack is unknown there.
+
     The folder gets its name when it is whole. Room that is not filled takes none on disk.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -59,19 +61,29 @@ def _pack(folder: Path, capacity: int, batches: Iterable[Batch]) -> None:
     count = 0
     try:
         for batch in batches:
+            tasks = [name for name in LEARNT if name in batch.maps or name in arrays]
+            maps = completed(batch, tasks).maps
             stored = {IMAGE: batch.image, FOCAL: batch.focal}
-            stored |= {name: LEARNT[name].packing.encode(values) for name, values in batch.maps.items()}
+            stored |= {name: LEARNT[name].packing.encode(values) for name, values in maps.items()}
             for name, values in stored.items():
                 if name not in arrays:
                     dtype = LEARNT[name].packing.dtype if name in LEARNT else values.numpy().dtype
                     shape = (capacity, *values.shape[1:])
                     arrays[name] = np.lib.format.open_memmap(unfinished / f"{name}.npy", "w+", dtype, shape)
+                    if count:
+                        arrays[name][:count] = _unknown(batch, name)
                 arrays[name][count : count + len(batch)] = values.numpy()
             count += len(batch)
         (unfinished / CONTENTS).write_text(json.dumps({"images": count}))
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _unknown(batch: Batch, name: str) -> NDArray[Any]:
+    """What says in every pixel of one image that a task is unknown."""
+    bare = Batch(batch.image[:1], {}, batch.focal[:1])
+    return np.asarray(LEARNT[name].packing.encode(completed(bare, [name]).maps[name]).numpy())
 
 
 def packed_images(folder: Path) -> int:

@@ -13,6 +13,7 @@ from training.processes import summed
 from training.tasks.learnt_task import LearntTask, Packing, unknown_is_nan
 
 UNKNOWN = 255
+BETWEEN, STEPS = 2, 252
 
 
 def balanced_binary_cross_entropy(logits: Tensor, edges: Tensor) -> Tensor:
@@ -40,12 +41,16 @@ def _random_edges(shape: tuple[int, ...], card: ModelCard) -> Tensor:
     return (torch.rand(shape) < 0.1).float()
 
 
-def _bits(edges: Tensor) -> Tensor:
-    return torch.where(edges.isnan(), UNKNOWN, (edges > 0.5).to(torch.uint8))
+def _levels(edges: Tensor) -> Tensor:
+    """0 and 1 as such, most edges being one of them; what lies between in steps from BETWEEN on."""
+    between = (BETWEEN + edges.nan_to_num() * STEPS).round()
+    levels = torch.where((edges <= 0) | (edges >= 1), (edges > 0.5).float(), between)
+    return torch.where(edges.isnan(), UNKNOWN, levels).to(torch.uint8)
 
 
 def _unpacked(stored: Tensor) -> Tensor:
-    return unknown_is_nan(stored.float(), stored != UNKNOWN)
+    edges = torch.where(stored < BETWEEN, stored.float(), (stored.float() - BETWEEN) / STEPS)
+    return unknown_is_nan(edges, stored != UNKNOWN)
 
 
 def _strongest(edges: Tensor, factor: int) -> Tensor:
@@ -59,7 +64,7 @@ LEARNT_EDGES = LearntTask(
     to_map=_probability,
     appearance=torch.sigmoid,
     random_map=_random_edges,
-    packing=Packing(np.uint8, _bits, _unpacked),
+    packing=Packing(np.uint8, _levels, _unpacked),
     reduced=_strongest,
     lines=True,
 )
