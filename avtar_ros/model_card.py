@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.json_records import parse_record
 from avtar_ros.meaning import DepthRange, SemanticClass
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
 
@@ -66,8 +67,8 @@ class ModelCard:
         except ValueError as error:  # also an integer of more digits than Python reads
             raise CardError(f"{where}: the model card is not JSON ({error}). Export the model again.") from error
         try:
-            return _parse_card(raw)
-        except CardError as error:
+            return parse_record(cls, raw, "card")
+        except AvtarError as error:
             raise CardError(f"{where}: {error}") from None
 
 
@@ -95,51 +96,7 @@ def card_from_metadata(metadata: dict[str, str], where: str) -> ModelCard:
     return ModelCard.from_json(metadata[CARD_KEY], where)
 
 
-def _parse_card(raw: Any) -> ModelCard:
-    values = dict(_object(raw, "card", ModelCard))
-    values["tasks"] = tuple(_typed(name, str, "tasks") for name in _typed(values["tasks"], list, "tasks"))
-    classes = _typed(values.get("classes", []), list, "classes")
-    values["classes"] = tuple(_parse_class(c, i) for i, c in enumerate(classes))
-    if values.get("depth") is not None:
-        depth = _object(values["depth"], "depth", DepthRange)
-        values["depth"] = DepthRange(**{k: float(_typed(v, (int, float), f"depth.{k}")) for k, v in depth.items()})
-    values["affinity"] = tuple(
-        tuple(float(_typed(v, (int, float), "affinity")) for v in _typed(row, list, "affinity"))
-        for row in _typed(values.get("affinity", []), list, "affinity")
-    )
-    return ModelCard(**values)
-
-
-def _parse_class(raw: Any, index: int) -> SemanticClass:
-    where = f"classes[{index}]"
-    values = _object(raw, where, SemanticClass)
-    color = tuple(_typed(v, int, f"{where}.color") for v in _typed(values["color"], list, f"{where}.color"))
-    if len(color) != 3:
-        raise CardError(f"{where}.color must be three numbers, not {len(color)}.")
-    return SemanticClass(_typed(values["name"], str, f"{where}.name"), color)
-
-
-def _object(raw: Any, where: str, record: type) -> dict[str, Any]:
-    """`raw` as an object with exactly the fields of the data class `record`; those with defaults may lack."""
-    values: dict[str, Any] = _typed(raw, dict, where)
-    fields = dataclasses.fields(record)
-    unknown = values.keys() - {f.name for f in fields}
-    if unknown:
-        raise CardError(f"{where} has unknown fields: {', '.join(sorted(unknown))}.")
-    required = {f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING}
-    if missing := required - values.keys():
-        raise CardError(f"{where} lacks: {', '.join(sorted(missing))}.")
-    return values
-
-
-def _typed(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise CardError(f"{where} has the wrong type: {value!r}.")
-    return value
-
-
 def _check_card(card: ModelCard) -> None:
-    _check_types(card)
     if card.format != FORMAT:
         raise CardError(f"card format {card.format} is not {FORMAT}. Use the avtar_ros version that made the model.")
     unknown = [name for name in card.tasks if name not in TASKS]
@@ -159,14 +116,3 @@ def _check_card(card: ModelCard) -> None:
         raise CardError(f"normals_frame {card.normals_frame!r} is not known; only 'optical' is.")
     if card.affinity and {len(card.tasks)} != {len(card.affinity), *map(len, card.affinity)}:
         raise CardError(f"affinity must be {len(card.tasks)}x{len(card.tasks)}, one row and column a task.")
-
-
-def _check_types(card: ModelCard) -> None:
-    for name in ("name", "normals_frame", "training_data", "licence"):
-        _typed(getattr(card, name), str, name)
-    for name in ("width", "height", "format"):
-        _typed(getattr(card, name), int, name)
-    for key, figure in _typed(card.metrics, dict, "metrics").items():
-        _typed(figure, (int, float), f"metrics.{key}")
-    for key, text in _typed(card.provenance, dict, "provenance").items():
-        _typed(text, str, f"provenance.{key}")

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from avtar_ros.engines.engine import Engine
 from avtar_ros.engines.tensorrt import StageTimes, TensorRTEngine
-from engine_build.images import Images, made_up_images
+from engine_build.sample_images import Images, made_up_images
 
 DIFFERENT_IMAGES = 8
 ROUNDS = 21

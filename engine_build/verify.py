@@ -16,7 +16,7 @@ from avtar_ros.engines.sidecar import sidecar_path, write_sidecar
 from avtar_ros.engines.tensorrt import TensorRTEngine
 from avtar_ros.model_card import ModelCard
 from engine_build.errors import BuildError, VerificationError, writing
-from engine_build.images import Images, made_up_images, recorded_images
+from engine_build.sample_images import Images, made_up_images, recorded_images
 
 MADE_UP = 16
 

@@ -34,6 +34,7 @@ FLOORS = {
         "errors",
         "names",
         "command_line",
+        "json_records",
         "memory",
         "files",
         "locks",

@@ -14,7 +14,7 @@ from avtar_ros.tasks import SEGMENTATION, TASKS
 from training.data.config import AugmentConfig, DataConfig, MixedConfig, PicturesConfig, RoomsConfig, key_path
 from training.errors import TrainingError
 from training.overrides import OPTION, override
-from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault
+from training.section import Positive, PositiveReal, Real, Section, UserPath, Whole, fault
 
 CHANNELS_A_HEAD = 32
 """Of the authors' decoder, or a little more."""
@@ -72,9 +72,9 @@ class ModelConfig(Section):
 class DepthConfig(Section):
     """Metres the model may give, and the focal length (pixels at the input's width) that its depth is meant for."""
 
-    min_m: Rate = 0.1
-    max_m: Rate = 20.0
-    focal_px: Rate
+    min_m: PositiveReal = 0.1
+    max_m: PositiveReal = 20.0
+    focal_px: PositiveReal
 
     @model_validator(mode="after")
     def _ordered(self) -> DepthConfig:
@@ -101,16 +101,16 @@ class PhaseConfig(Section):
     downscale: Positive = 1
     """Train on images this many times smaller a side: a fraction of the time for the first, coarse lessons."""
     batch_size: Annotated[Whole, Field(ge=2)] = 16
-    learning_rate: Rate = 1e-3
+    learning_rate: PositiveReal = 1e-3
     warmup_steps: Positive = 200
     weight_decay: Annotated[Real, Field(ge=0)] = 0.05
-    clip_norm: Rate = 1.0
+    clip_norm: PositiveReal = 1.0
     accumulate: Positive = 1
     """A step's batch is learnt from in this many parts, one after the other, which takes less memory."""
     evaluate_every: Positive = 500
     patience: Annotated[Whole, Field(ge=0)] = 0
     """Stop after so many evaluations that were no better than the best; 0 never does."""
-    loss_weights: dict[str, Rate] = Field(default_factory=dict)
+    loss_weights: dict[str, PositiveReal] = Field(default_factory=dict)
     """Instead of the run's, for the tasks named."""
     balancing: Literal["fixed", "uncertainty", "pcgrad"] = "fixed"
     learns: tuple[str, ...] = ()
@@ -123,8 +123,8 @@ class TargetConfig(Section):
     task learns to tell the domains' maps apart; the adapters learn, by `weight`, to make that impossible."""
 
     data: DataConfig
-    weight: Rate = 0.005
-    learning_rate: Rate = 1e-4
+    weight: PositiveReal = 0.005
+    learning_rate: PositiveReal = 1e-4
 
 
 class RunConfig(Section):
@@ -137,7 +137,7 @@ class RunConfig(Section):
     start_from: UserPath | None = None
     seed: Whole = 0
     tasks: tuple[str, ...] = tuple(TASKS)
-    loss_weights: dict[str, Rate] = Field(default_factory=dict)
+    loss_weights: dict[str, PositiveReal] = Field(default_factory=dict)
     edges_loss: Literal["bce", "l1"] = "bce"
     """Balanced binary cross-entropy, or the absolute error, for edges that are strengths (Taskonomy's of texture)."""
     model: ModelConfig

@@ -18,6 +18,7 @@ from avtar_ros.engines.opening import open_engine
 from avtar_ros.model_card import CARD_KEY, CardError, ModelCard, read_onnx_card
 from avtar_ros.outputs import check_file
 from avtar_ros.tasks import SEGMENTATION, Maps
+from training import seeds
 from training.build import build_model
 from training.checkpoint import Checkpoint
 from training.data.config import DataConfig, RoomsConfig
@@ -31,7 +32,6 @@ OPSET = 18
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 EQUAL_IDS = 0.999
 TOLERANCE = 1e-3
-COMPARED_ROOMS = range(3_000_000, 3_000_004)
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class ExportOptions:
     `precision` is fp32, or fp16 for weights and activations in half precision.
     """
 
-    rooms: int = 500
-    seed: int = 1_000_000
+    rooms: int = seeds.HELD_OUT_ROOMS
+    seed: int = seeds.HELD_OUT
     images: Path | None = None
     precision: str = "fp32"
     command: str = ""
@@ -166,7 +166,7 @@ def _write_card(path: Path, card: ModelCard) -> None:
 def _comparison_images(card: ModelCard, folder: Path | None) -> Iterable[NDArray[np.uint8]]:
     """Noise, rooms, and the pictures in `folder`."""
     yield np.random.default_rng(0).integers(0, 256, (2, card.height, card.width, 3), np.uint8)
-    yield render_rooms(COMPARED_ROOMS, card.width, card.height).image.numpy()
+    yield render_rooms(seeds.COMPARED, card.width, card.height).image.numpy()
     for path in sorted(folder.iterdir()) if folder else ():
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:

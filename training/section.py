@@ -19,7 +19,7 @@ Whole = Annotated[int, Field(strict=True)]
 Real = Annotated[float, BeforeValidator(_not_a_truth_value)]
 """Not strict: 1e-4 without a point is text to YAML."""
 Positive = Annotated[Whole, Field(gt=0)]
-Rate = Annotated[Real, Field(gt=0)]
+PositiveReal = Annotated[Real, Field(gt=0)]
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +20,10 @@ from avtar_ros.agreement import Agreement
 from avtar_ros.engines.engine import INPUT, EngineError
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
+from avtar_ros.json_records import parse_record
 from avtar_ros.model_card import ModelCard
 
 FORMAT = 1
-
-Record = TypeVar("Record")
-
 
 class SidecarError(EngineError):
     """A sidecar that is missing, or does not say what it must."""
@@ -144,7 +141,7 @@ def read_sidecar(engine: Path) -> Sidecar:
             f"{path}: format {raw.get('format')!r} found, {FORMAT} wanted. Build the engine again with this avtar_ros."
         )
     try:
-        return _parse(Sidecar, raw, "sidecar")
+        return parse_record(Sidecar, raw, "sidecar", "sidecar.")
     except AvtarError as error:
         raise SidecarError(f"{path}: {error} Build the engine again.") from error
 
@@ -185,32 +182,3 @@ def faults(sidecar: Sidecar, tensorrt: str | None, gpu: Gpu | None) -> list[str]
 
 def _kind(gpu: Gpu) -> tuple[str, int]:
     return gpu.compute_capability, gpu.sm_count
-
-
-def _parse(record: type[Record], raw: Any, where: str) -> Record:
-    """`raw`, out of JSON, as the data class `record`: fields, nesting and types must be its own."""
-    if not isinstance(raw, Mapping):
-        raise SidecarError(f"{where} must be an object, not {raw!r}.")
-    kinds = get_type_hints(record)
-    fields: Sequence[dataclasses.Field[Any]] = dataclasses.fields(record)  # type: ignore[arg-type]
-    if different := {f.name for f in fields} ^ set(raw):
-        raise SidecarError(f"{where} lacks, or has beyond what is known: {', '.join(sorted(map(str, different)))}.")
-    return record(**{name: _value(kinds[name], value, f"{where}.{name}") for name, value in raw.items()})
-
-
-def _value(kind: Any, raw: Any, where: str) -> Any:
-    if kind is ModelCard:
-        return ModelCard.from_json(json.dumps(raw), where)
-    if dataclasses.is_dataclass(kind):
-        return _parse(kind, raw, where)  # type: ignore[arg-type]
-    if get_origin(kind) in (types.UnionType, Union):
-        return None if raw is None else _value(get_args(kind)[0], raw, where)
-    if get_origin(kind) is tuple and isinstance(raw, list):
-        return tuple(_value(get_args(kind)[0], item, where) for item in raw)
-    if get_origin(kind) is dict and isinstance(raw, dict):
-        return {key: _value(get_args(kind)[1], item, f"{where}.{key}") for key, item in raw.items()}
-    if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
-        return float(raw)
-    if isinstance(kind, type) and isinstance(raw, kind) and isinstance(raw, bool) == (kind is bool):
-        return raw
-    raise SidecarError(f"{where} has the wrong type: {raw!r}.")

@@ -50,8 +50,8 @@ class CameraModel:
 
     @classmethod
     def pinhole(cls, width: int, height: int, focal_px: float) -> CameraModel:
-        """A lens without distortion that looks straight ahead."""
-        f, x, y = float(focal_px), width / 2, height / 2
+        """A lens without distortion that looks straight ahead: pixels have their centres at whole numbers."""
+        f, x, y = float(focal_px), (width - 1) / 2, (height - 1) / 2
         k = (f, 0.0, x, 0.0, f, y, 0.0, 0.0, 1.0)
         p = (f, 0.0, x, 0.0, 0.0, f, y, 0.0, 0.0, 0.0, 1.0, 0.0)
         return cls(width, height, "plumb_bob", (0.0,) * 5, k, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), p)

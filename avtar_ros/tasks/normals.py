@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import Window, normals_from_depth
+from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 from avtar_ros.meaning import Meaning
 from avtar_ros.rendering import Image
 from avtar_ros.tasks.metric import Figure, Maps, Sums, TaskMap, TaskMetric

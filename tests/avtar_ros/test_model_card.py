@@ -100,7 +100,7 @@ def changed(**changes: Any) -> str:
         (changed(width=64.5), "width has the wrong type: 64.5"),
         (changed(width=True), "width has the wrong type: True"),
         (changed(classes=[]), "classes must be given"),
-        (changed(classes=[{"name": "wall", "color": [1, 2]}]), r"classes\[0\].color must be three"),
+        (changed(classes=[{"name": "wall", "color": [1, 2]}]), r"classes\[0\].color must be 3 values, not 2"),
         (changed(classes=[{"name": "wall", "color": [1, 2, 256]}]), "0..255"),
         (changed(classes=[{"name": "wall"}]), r"classes\[0\] lacks: color"),
         (changed(classes=[{"name": "wall", "color": [1, 2, 3], "id": 4}]), r"classes\[0\] has unknown fields: id"),

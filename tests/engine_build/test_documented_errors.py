@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = ("engine_build/**/*.py", "avtar_ros/engines/*.py", "avtar_ros/model_card.py")
+SOURCES = ("engine_build/**/*.py", "avtar_ros/engines/*.py", "avtar_ros/model_card.py", "avtar_ros/json_records.py")
 BLANK = "…"
 
 

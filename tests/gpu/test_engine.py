@@ -17,8 +17,8 @@ from avtar_ros.engines.engine import Engine, EngineError, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import Gpu, read_sidecar, write_sidecar
 from avtar_ros.tasks import TASKS, Maps
-from engine_build.images import made_up_images
 from engine_build.machine import Machine
+from engine_build.sample_images import made_up_images
 from tests.gpu.conftest import BATCH, Built, Measurements, Run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow, pytest.mark.timeout(1800)]

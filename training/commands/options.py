@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 
-HELD_OUT_SEED = 1_000_000
-HELD_OUT_ROOMS = 500
+from training import seeds
 
 
 def add_rooms(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:
-    parser.add_argument("--rooms", type=count, default=HELD_OUT_ROOMS, help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the first room (default: %(default)s)")
+    parser.add_argument("--rooms", type=count, default=seeds.HELD_OUT_ROOMS, help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=seeds.HELD_OUT, help="of the first room (default: %(default)s)")
 
 
 def figures_text(figures: Mapping[str, float]) -> str:

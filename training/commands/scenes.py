@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from avtar_ros.command_line import DONE, Command, positive_int
-from training.commands.options import HELD_OUT_SEED
+from training import seeds
 
 DESCRIPTION = (
     "Write previews of synthetic rooms, or a bag of a camera walking through one, with ground truth."
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="FOLDER", help="write a preview picture a room here")
     target.add_argument("--bag", type=Path, metavar="FILE", help="write an MCAP bag here")
-    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the (first) room (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=seeds.HELD_OUT, help="of the (first) room (default: %(default)s)")
     parser.add_argument("--rooms", type=positive_int, default=12, help="previews to write (default: %(default)s)")
     parser.add_argument("--frames", type=positive_int, default=90, help="frames of the bag (default: %(default)s)")
     parser.add_argument("--rate", type=_rate, default=15.0, help="frames per second of the bag (default: %(default)s)")

@@ -16,7 +16,7 @@ from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.reading import bag_files, open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import Window, normals_from_depth
+from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, NORMALS, SEGMENTATION, TASKS, Maps
 from training.data.batch import Batch

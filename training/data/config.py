@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from avtar_ros.meaning import UNLABELLED, SemanticClass
 from avtar_ros.model_card import read_onnx_card
+from training import seeds
 from training.data import classes
 from training.data.class_files import CLASSES, read_classes
 from training.data.sized import Sized
@@ -17,7 +18,7 @@ from training.data.sized import Split as Split
 from training.data.stored_maps import FormatsConfig
 from training.data.vocabulary import onto, vocabularies, vocabulary
 from training.errors import TrainingError
-from training.section import Positive, Rate, Real, Section, UserPath, Whole, fault, one_or_several
+from training.section import Positive, PositiveReal, Real, Section, UserPath, Whole, fault, one_or_several
 
 
 class AugmentConfig(Section):
@@ -43,7 +44,7 @@ class RoomsConfig(Sized):
     rooms: Positive = 20_000
     first_seed: Whole = 0
     validation_rooms: Positive = 200
-    validation_seed: Whole = 2_000_000
+    validation_seed: Whole = seeds.VALIDATION
     views: RoomViews = "furniture"
 
     @property
@@ -80,7 +81,7 @@ class CityscapesConfig(Sized):
     dataset: Literal["cityscapes"]
     root: UserPath
     labels: Literal[19, 16] = 19
-    max_depth_m: Rate = 80.0
+    max_depth_m: PositiveReal = 80.0
 
     @property
     def own_classes(self) -> classes.Classes:
@@ -101,7 +102,7 @@ class TaskonomyConfig(Sized):
     dataset: Literal["taskonomy"]
     root: UserPath
     splits: UserPath
-    depth_steps_per_m: Rate = 512.0
+    depth_steps_per_m: PositiveReal = 512.0
     field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] | None = None
 
     @property
@@ -120,7 +121,7 @@ class OmnidataConfig(TaskonomyConfig):
     """
 
     dataset: Literal["omnidata"]  # type: ignore[assignment]
-    depth_steps_per_m: Rate
+    depth_steps_per_m: PositiveReal
 
     @property
     def own_classes(self) -> classes.Classes:
@@ -139,7 +140,7 @@ class SynthiaConfig(Sized):
 
     dataset: Literal["synthia"]
     root: UserPath
-    focal_px: Rate = 532.74
+    focal_px: PositiveReal = 532.74
     validation_images: Positive = 400
 
     @property
@@ -165,7 +166,7 @@ class BagConfig(Sized):
     topic: str | None = None
     every: Positive = 1
     validation_frames: Positive = 60
-    max_depth_m: Rate = 10.0
+    max_depth_m: PositiveReal = 10.0
 
     @property
     def own_classes(self) -> classes.Classes:
@@ -311,7 +312,7 @@ class TaughtConfig(Section):
 
     @property
     def classes(self) -> classes.Classes:
-        """The teacher's. Raises ModelCardError where it is no model."""
+        """The teacher's. Raises CardError where it is no model."""
         return read_onnx_card(self.teacher).classes
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from avtar_ros.geometry.surface import normals_from_depth
+from avtar_ros.geometry.surface_normals import normals_from_depth
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
 from training.data.dataset import Sample
 from training.data.edges import image_and_depth_edges, label_edges

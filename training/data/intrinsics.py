@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from avtar_ros.geometry.pinhole import Pinhole
 from training.errors import TrainingError
-from training.section import Positive, Rate, Real, Section
+from training.section import Positive, PositiveReal, Real, Section
 
 INTRINSICS = "intrinsics.json"
 SAME_ASPECT = 0.01
@@ -26,8 +26,8 @@ SAME_ASPECT = 0.01
 
 
 class _Camera(Section):
-    fx: Rate
-    fy: Rate
+    fx: PositiveReal
+    fy: PositiveReal
     cx: Real
     cy: Real
     width: Positive | None = None

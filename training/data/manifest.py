@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import normals_from_depth
+from avtar_ros.geometry.surface_normals import normals_from_depth
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH, NORMALS
 from training.data.bags import WINDOW

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import normals_from_depth
+from avtar_ros.geometry.surface_normals import normals_from_depth
 from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
 from training.data.config import NyudConfig, Split

@@ -16,7 +16,7 @@ from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TaskMap
 from training.data.class_files import StoredClasses
 from training.data.files import contents, read_stored
 from training.errors import TrainingError
-from training.section import Rate, Real, Section, fault
+from training.section import PositiveReal, Real, Section, fault
 
 MAP_ENDINGS = (".png", ".tif", ".tiff", ".npy")
 MILLIMETRE = 0.001
@@ -27,7 +27,7 @@ AWAY = 0.5
 class StoredConfig(Section):
     """What a map's numbers mean: the size of one step in `unit`, and which of them say that nothing is known."""
 
-    unit: Rate | None = None
+    unit: PositiveReal | None = None
     unknown: tuple[Real, ...] | None = None
 
 

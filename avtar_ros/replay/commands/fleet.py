@@ -18,7 +18,7 @@ from avtar_ros.command_line import DONE, FAILED, Command, not_negative, positive
 from avtar_ros.errors import AvtarError
 from avtar_ros.outputs import OutputFolder
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
-from avtar_ros.replay.fleet import storage
+from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.figures import pooled
 from avtar_ros.replay.fleet.jobs import Job, Outcome, outcome_of, plan
 from avtar_ros.replay.fleet.report import REPORT_FILES, FleetReport
@@ -78,13 +78,13 @@ def run(options: argparse.Namespace, command: str) -> int:
 def _reserved(out: str) -> Iterator[None]:
     """Hold the folder of the results, where it is on a local disk, and check that the reports may be written there."""
     with ExitStack() as stack:
-        if storage.is_local(out):
+        if places.is_local(out):
             stack.enter_context(OutputFolder(Path(out))).claim(*REPORT_FILES)
         yield
 
 
 def _run(options: argparse.Namespace, command: str, out: str, models: list[str], chosen: ReplayOptions) -> int:
-    jobs = plan(storage.find(options.bags), storage.find(models), out, options.groups, chosen)
+    jobs = plan(places.find(options.bags), places.find(models), out, options.groups, chosen)
     kept = {job.out: outcome for job in jobs if (outcome := outcome_of(job))}
     with tqdm(total=len(jobs), initial=len(kept), unit="bag", disable=None) as bar:
         for outcome in _work([job for job in jobs if job.out not in kept], options):
@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace, command: str, out: str, models: list[str],
             bar.update()
     outcomes = [kept[job.out] for job in jobs]
     report = FleetReport(outcomes, pooled(outcomes), out, command)
-    with storage.local_folder(out) as folder:
+    with places.local_folder(out) as folder:
         report.write(folder)
     _print(report)
     return FAILED if any(outcome.failed or outcome.damaged for outcome in outcomes) else DONE
@@ -116,7 +116,7 @@ def _work(jobs: list[Job], options: argparse.Namespace) -> Iterator[Outcome]:
 
 def _absolute(address: str) -> str:
     """The same address from wherever a worker runs."""
-    return str(Path(address).expanduser().absolute()) if storage.is_local(address) else address
+    return str(Path(address).expanduser().absolute()) if places.is_local(address) else address
 
 
 def _print(report: FleetReport) -> None:
@@ -125,7 +125,7 @@ def _print(report: FleetReport) -> None:
         width = max(map(len, figures.figures), default=0)
         for key, value in figures.figures.items():
             print(f"  {key:<{width}}  {figures.known[key].text(value):>9}")
-    print(storage.below(report.out, "fleet.html"))
+    print(places.below(report.out, "fleet.html"))
     for outcome in report.failed:
         print(f"avtar-replay fleet: {outcome.message}", file=sys.stderr)
 

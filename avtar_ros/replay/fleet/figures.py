@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.replay.fleet import storage
+from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.jobs import Outcome
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.saved_sums import SavedSums, load_sums
@@ -61,10 +61,10 @@ def _of_model(outcomes: Sequence[Outcome]) -> ModelFigures:
 
 
 def _sums_of(outcome: Outcome) -> SavedSums:
-    address = storage.below(outcome.out, "sums.npz")
-    content = storage.read(address)
+    address = places.below(outcome.out, "sums.npz")
+    content = places.read(address)
     if content is None:
-        raise AvtarError(f"{address}: is gone. Remove {storage.below(outcome.out, 'outcome.json')}, and run again.")
+        raise AvtarError(f"{address}: is gone. Remove {places.below(outcome.out, 'outcome.json')}, and run again.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sums.npz"
         path.write_bytes(content)

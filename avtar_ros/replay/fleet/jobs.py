@@ -20,7 +20,7 @@ from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
 from avtar_ros.outputs import OutputFolder
-from avtar_ros.replay.fleet import storage
+from avtar_ros.replay.fleet import places
 from avtar_ros.replay.running.bag_replay import ReplayOptions, replay_bag
 
 OUTCOME = "outcome.json"
@@ -71,22 +71,22 @@ def plan(
 ) -> list[Job]:
     """A job for each bag and model. `pattern` finds a bag's groups in its address. Raises AvtarError."""
     jobs = []
-    marks = {model: storage.fingerprint(model) for model in models}
+    marks = {model: places.fingerprint(model) for model in models}
     for model in models:
         for bag in bags:
             found = pattern.search(bag)
             known = {**asdict(options), "bag": bag, "model": model}
-            identity = _digest([str(sorted(known.items())), marks[model], storage.fingerprint(bag)])
+            identity = _digest([str(sorted(known.items())), marks[model], places.fingerprint(bag)])
             # The bag's name for people, a digest because bags in different folders may have the same.
             name = f"{PurePosixPath(model).stem}/{PurePosixPath(bag).stem}-{_digest([bag])[:8]}"
             groups = {key: text for key, text in found.groupdict().items() if text} if found else {}
-            jobs.append(Job(bag, model, storage.below(out, name), groups, options, identity))
+            jobs.append(Job(bag, model, places.below(out, name), groups, options, identity))
     return jobs
 
 
 def outcome_of(job: Job) -> Outcome | None:
     """What an earlier run has left of this very job; None where it failed, or bag, model or options have changed."""
-    content = storage.read(storage.below(job.out, OUTCOME))
+    content = places.read(places.below(job.out, OUTCOME))
     if content is None:
         return None
     try:
@@ -114,7 +114,7 @@ class JobRunner(AbstractContextManager["JobRunner"]):
         about = job.bag, job.model, job.out, dict(job.groups), job.identity
         try:
             engine = self._load(job)
-            with storage.local_copy(job.bag) as bag, storage.local_folder(job.out) as out:
+            with places.local_copy(job.bag) as bag, places.local_folder(job.out) as out:
                 options = replace(job.options, bag=bag, out=out, model=self._path)
                 replayed = replay_bag(options, engine, f"avtar-replay fleet, of which {job.bag} with {job.model}")
                 with open_bag(bag) as recording:
@@ -135,7 +135,7 @@ class JobRunner(AbstractContextManager["JobRunner"]):
         if self._engine is None or self._model != job.model:
             self._open.close()
             self._engine, self._model = None, None
-            self._path = self._open.enter_context(storage.local_copy(job.model))
+            self._path = self._open.enter_context(places.local_copy(job.model))
             self._engine = self._open.enter_context(open_engine(self._path, EngineOptions(threads=job.options.threads)))
             self._model = job.model
         return self._engine

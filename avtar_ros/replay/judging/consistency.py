@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import Window, normals_from_depth
+from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 from avtar_ros.replay.judging.meters import Meter, View
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION
 from avtar_ros.tasks.edges import disc, edge_tolerance_px

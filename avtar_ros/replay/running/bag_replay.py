@@ -25,7 +25,7 @@ from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
 from avtar_ros.replay.running.frame_files import FrameFiles
 from avtar_ros.replay.running.parts import PartedOutput
-from avtar_ros.replay.running.replaying import replay
+from avtar_ros.replay.running.perceiving import replay
 from avtar_ros.version import VERSION
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avtar_ros.geometry.camera_model import CameraModel, rays
+from avtar_ros.geometry.pinhole import Pinhole
 
 CAMERA = CameraModel(
     width=640, height=480, distortion_model="plumb_bob", d=(-0.2, 0.05, 0.001, -0.002, 0.0),
@@ -59,6 +60,18 @@ def test_a_roi_moves_the_centre_and_binning_shrinks_what_it_leaves() -> None:
     assert seen.k[0] == 250.0
     assert seen.k[2] == pytest.approx((310 - 100 + 0.5) / 2 - 0.5)
     assert seen.k[5] == pytest.approx((250 - 50 + 0.5) / 2 - 0.5)
+
+
+def test_a_lens_in_the_middle_stays_there_through_resizing_both_ways() -> None:
+    """Pixels have their centres at whole numbers: 8 of them have their middle at 3.5, 16 at 7.5."""
+    small, large = CameraModel.pinhole(8, 8, 10.0), CameraModel.pinhole(16, 16, 20.0)
+    assert (small.k[2], large.k[2]) == (3.5, 7.5)
+    assert small.resized(16, 16) == large
+    assert large.resized(8, 8) == small
+    thin = Pinhole.centred(8, 8, 10.0)
+    assert (thin.fx, thin.cx) == (small.k[0], small.k[2])
+    assert thin.scaled(2, 2) == Pinhole.centred(16, 16, 20.0)
+    assert thin.scaled(2, 2).scaled(0.5, 0.5) == thin
 
 
 @given(st.integers(8, 2000), st.integers(8, 2000))

@@ -14,8 +14,8 @@ def test_a_point_lies_at_its_depth_on_the_ray_of_its_pixel() -> None:
     points = colored_points(depth, np.zeros((6, 8, 3), np.uint8), CAMERA, 1, EVERYTHING)
     assert points.shape == (6, 8, 4)
     v, u = np.mgrid[:6, :8]
-    np.testing.assert_allclose(points[..., 0], (u - 4) / 10 * depth, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(points[..., 1], (v - 3) / 10 * depth, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(points[..., 0], (u - 3.5) / 10 * depth, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(points[..., 1], (v - 2.5) / 10 * depth, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(points[..., 2], depth)
 
 

@@ -17,7 +17,7 @@ from avtar_ros.engines.opening import open_engine
 from avtar_ros.metrics import StreamingMetrics, known_figures
 from avtar_ros.perception import Perception
 from avtar_ros.replay.cli import main
-from avtar_ros.replay.running import replaying
+from avtar_ros.replay.running import perceiving
 from avtar_ros.replay.running.bag_replay import PARTS
 from avtar_ros.replay.running.perceived import map_topic
 from avtar_ros.tasks import TASKS
@@ -290,7 +290,7 @@ def test_a_bag_cut_off_gives_results_up_to_the_break_and_exit_code_1(tmp_path: P
 
 def test_interrupted_it_keeps_what_is_done(tmp_path: Path, model: Path, monkeypatch, capsys) -> None:
     """The key is pressed after the third frame."""
-    perceive = replaying.perceive
+    perceive = perceiving.perceive
 
     def interrupted(perception, frames):
         for count, perceived in enumerate(perceive(perception, frames)):
@@ -298,7 +298,7 @@ def test_interrupted_it_keeps_what_is_done(tmp_path: Path, model: Path, monkeypa
                 raise KeyboardInterrupt
             yield perceived
 
-    monkeypatch.setattr(replaying, "perceive", interrupted)
+    monkeypatch.setattr(perceiving, "perceive", interrupted)
     assert run(write_truth_bag(tmp_path / "x.mcap", frames=20), model, tmp_path / "out") == 130
     assert "Interrupted" in capsys.readouterr().err
     assert figures(tmp_path / "out")["frames"] == 3

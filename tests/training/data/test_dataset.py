@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import normals_from_depth
+from avtar_ros.geometry.surface_normals import normals_from_depth
 from training.data.dataset import FrameDataset, Sample, fitted
 
 

@@ -20,7 +20,7 @@ from avtar_ros.bags.ground_truth import decode_map, truth_topic
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.errors import AvtarError
 from avtar_ros.replay.cli import main
-from avtar_ros.replay.fleet import storage
+from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.figures import pooled
 from avtar_ros.replay.fleet.jobs import JobRunner, outcome_of, plan
 from avtar_ros.replay.fleet.report import FleetReport
@@ -185,7 +185,7 @@ ROBOT = re.compile("(?P<robot>robot.)/")
 
 
 def test_object_stores_hold_bags_model_and_results(in_memory: str, recordings: Path, tmp_path: Path) -> None:
-    bags = storage.find([f"{in_memory}/*/*/*.mcap"])
+    bags = places.find([f"{in_memory}/*/*/*.mcap"])
     assert [bag.rpartition("/")[2] for bag in bags] == ["run0.mcap", "run2.mcap"]
     jobs = plan(bags, [f"{in_memory}/tiny.onnx"], f"{in_memory}/out", ROBOT, OPTIONS)
     assert [job.groups for job in jobs] == [{"robot": "robot0"}] * 2
@@ -196,7 +196,7 @@ def test_object_stores_hold_bags_model_and_results(in_memory: str, recordings: P
     assert outcome_of(jobs[0]) == outcome
     arguments = ["--model", str(recordings / "tiny.onnx"), "--threads", "1", "--out", str(tmp_path)]
     assert main([str(recordings / "robot0/kitchen/run0.mcap"), *arguments]) == 0
-    assert storage.read(f"{jobs[0].out}/output.mcap") == (tmp_path / "output.mcap").read_bytes()
+    assert places.read(f"{jobs[0].out}/output.mcap") == (tmp_path / "output.mcap").read_bytes()
 
 
 def test_a_job_is_done_again_when_bag_model_or_options_have_changed(in_memory: str, recordings: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_job_is_done_again_when_bag_model_or_options_have_changed(in_memory: s
 
     def job(**options: object):
         chosen = ReplayOptions(Path(), Path(), Path(), threads=1, **options)
-        return plan(storage.find([f"{in_memory}/*/*/run0.mcap"]), [f"{in_memory}/tiny.onnx"], f"{in_memory}/out",
+        return plan(places.find([f"{in_memory}/*/*/run0.mcap"]), [f"{in_memory}/tiny.onnx"], f"{in_memory}/out",
                     ROBOT, chosen)[0]
 
     with JobRunner() as runner:
@@ -237,6 +237,6 @@ def test_the_page_over_all_bags_can_be_looked_at(recordings: Path, tmp_path: Pat
 
 def test_patterns_that_match_nothing_and_stores_that_are_not_known(tmp_path: Path) -> None:
     with pytest.raises(AvtarError, match="nothing matches"):
-        storage.find([str(tmp_path / "*.mcap")])
+        places.find([str(tmp_path / "*.mcap")])
     with pytest.raises(AvtarError, match="nothere://bag: cannot be reached"):
-        storage.find(["nothere://bag"])
+        places.find(["nothere://bag"])

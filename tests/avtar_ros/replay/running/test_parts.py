@@ -25,7 +25,7 @@ from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.running import parts
 from avtar_ros.replay.running.bag_replay import PARTS
 from avtar_ros.replay.running.parts import PartedOutput
-from avtar_ros.replay.running.replaying import replay
+from avtar_ros.replay.running.perceiving import replay
 from tests.tiny_bags import START_NS, write_truth_bag
 from tests.tiny_models import write_tiny_model
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.geometry.surface import Window, normals_from_depth
+from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 
 WIDTH, HEIGHT = 40, 30
 CAMERA = Pinhole(45.0, 42.0, 22.0, 13.0)
