@@ -6,15 +6,17 @@ MEASUREMENTS ?= docs/measurements
 
 VENV := .venv
 GPU_VENV := .venv-gpu
+JAZZY_VENV := .venv-jazzy
+ROS_VENV := .venv-ros
 # Warnings of build tools to their own developers are left out.
 PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint test-gpu gpu-tests chromium gcc clean
+.PHONY: help demo test test-jazzy test-humble test-ros lint test-gpu gpu-tests chromium gcc clean
 
 help:  ## say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.stamp  ## play a camera bag through the node: BAG=bag TOPIC=topic MODEL=model OUT=folder
 	@$(VENV)/bin/python -m avtar_ros.demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') \
@@ -22,6 +24,23 @@ demo: $(VENV)/demo.stamp  ## play a camera bag through the node: BAG=bag TOPIC=t
 
 test: lint chromium gcc  ## check style, types and Dockerfiles, then run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --durations 15
+	@$(MAKE) --no-print-directory test-jazzy test-humble
+
+# What depends on the distribution of ROS. The suite runs on Kilted's wheels, Humble has none.
+NODE_TESTS := tests/avtar_ros/node/test_lifecycle.py tests/avtar_ros/node/test_cameras.py tests/avtar_ros/ros \
+    tests/avtar_ros/source/test_camera_source.py tests/avtar_ros/test_launch.py
+
+test-jazzy: $(JAZZY_VENV)/stamp  ## run the tests of the nodes on ROS 2 Jazzy's wheels
+	ROS_DISTRO=jazzy $(JAZZY_VENV)/bin/python -m pytest -n 2 --dist load $(NODE_TESTS)
+
+test-humble: $(JAZZY_VENV)/stamp  ## run them with a stand-in for what differs on ROS 2 Humble
+	ROS_DISTRO=humble PYTHONPATH=tests/humble $(JAZZY_VENV)/bin/python -m pytest -n 2 --dist load $(NODE_TESTS)
+
+# On a machine without ROS, ROS_SOURCES is a folder with checkouts of launch, launch_ros, ros2cli, rosidl_runtime_py.
+test-ros: $(ROS_VENV)/stamp  ## run the launch files under ROS's own tools: those of this machine, or ROS_SOURCES=folder
+	$(if $(ROS_SOURCES),$(ROS_VENV)/bin/python tests/install_ros_tools.py '$(ROS_SOURCES)')
+	AMENT_PREFIX_PATH="$(if $(ROS_SOURCES),$(CURDIR)/$(ROS_VENV):)$$AMENT_PREFIX_PATH" \
+	    $(ROS_VENV)/bin/python -m pytest tests/avtar_ros/test_launch.py tests/avtar_ros/test_ros_tools.py
 
 lint: $(VENV)/test.stamp  ## check style, types and Dockerfiles alone
 	$(VENV)/bin/ruff check
@@ -47,6 +66,26 @@ $(GPU_VENV)/stamp: $(DESCRIPTION)
 	    || $(GPU_VENV)/bin/python -m pip install --quiet tensorrt
 	@touch $@
 
+# These see what is installed in $(VENV), after what is their own: other versions of ROS, and its tools.
+SEE_VENV = printf 'import site; site.addsitedir("%s")\n' \
+    "$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    > "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+
+$(JAZZY_VENV)/stamp: constraints-jazzy.txt $(VENV)/test.stamp
+	$(PYTHON) -m venv --clear $(JAZZY_VENV)
+	$(JAZZY_VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints-jazzy.txt \
+	    'ros-jazzy-rclpy[fastrtps]' ros-jazzy-common-interfaces
+	@$(call SEE_VENV,$(JAZZY_VENV))
+	@touch $@
+
+# Where a ROS installation is sourced, its rclpy goes before any other; else there is that of the wheels.
+$(ROS_VENV)/stamp: $(VENV)/test.stamp
+	$(PYTHON) -m venv --clear $(ROS_VENV)
+	@$(PYTHON) -c 'import rclpy' 2>/dev/null || $(ROS_VENV)/bin/python -m pip --quiet --disable-pip-version-check \
+	    install --constraint constraints.txt 'ros-rclpy[fastrtps]' ros-kilted-common-interfaces osrf-pycommon
+	@$(call SEE_VENV,$(ROS_VENV))
+	@touch $@
+
 # What tests use and skip without, saying so: a browser to open the report, a compiler to link NVIDIA's builder.
 chromium gcc:
 	@if ! command -v $@ >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
@@ -56,7 +95,7 @@ chromium gcc:
 	fi
 
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) $(GPU_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU_VENV) $(JAZZY_VENV) $(ROS_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

@@ -6,7 +6,7 @@ import pytest
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.ros import launching
-from avtar_ros.ros.isolation import PROFILE_NAMES
+from avtar_ros.ros.isolation import PROFILE_NAMES, profile_name
 
 NEW, OLD = PROFILE_NAMES
 SHIPPED = "config/fastdds_shm.xml"
@@ -109,6 +109,7 @@ class TestProfile:
         assert launching.profile_environment("profile", "none", {}) == {}
         mine = tmp_path / "mine.xml"
         mine.write_text("<profiles/>")
-        assert launching.profile_environment("profile", str(mine), {NEW: "/other.xml"}) == {NEW: str(mine)}
+        asked = launching.profile_environment("profile", str(mine), {profile_name(): "/other.xml"})
+        assert asked == {profile_name(): str(mine)}
         with pytest.raises(AvtarError, match="no such file"):
             launching.profile_environment("profile", str(tmp_path / "absent.xml"), {})
