@@ -15,10 +15,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.outputs import check_file
 from avtar_ros.predict.inputs import Input, Shot, open_input
 from avtar_ros.predict.lens import LensOptions
 from avtar_ros.predict.model import Model, load
 from avtar_ros.predict.outputs import FORMATS, Folder, Video
+from avtar_ros.predict.points import is_ply
 from avtar_ros.predict.predicted_maps import PredictedMaps
 from avtar_ros.predict.summary import sentence, summary
 from avtar_ros.predict.viewer import Viewer
@@ -143,6 +145,8 @@ def run(options: argparse.Namespace) -> int:
             _say(f"Look at {viewer.where}", options)
         paths = [path for source in sources for path in source.paths]
         folder = Folder(options.out or OUT, paths) if options.out or not options.show else None
+        if folder is not None:
+            stack.enter_context(folder)
         work = Work(model, lens, folder, viewer, options, tally)
         try:
             for source in sources:
@@ -189,7 +193,7 @@ class Work:
                 video = None
                 if self.folder and source.moving:
                     rate = source.rate_hz / self.options.every if source.rate_hz else None
-                    video = stack.enter_context(Video(self.folder.path / f"{name}.mp4", rate))
+                    video = stack.enter_context(Video(self.folder, name, rate))
                 bar = stack.enter_context(tqdm(total=total, unit="image", desc=name, disable=None, leave=False))
                 for shot in self._shots(source):
                     maps = self.model.predict_image(shot.image, self.lens, shot.lens, self._title(source, shot))
@@ -237,7 +241,9 @@ class Work:
             else:
                 written = f" → {self.folder.write_sheet(stem, maps)}"
         if self.options.points:
-            maps.points().write_ply(self._points_path(source, stem, shot))
+            path = self._points_path(source, stem, shot)
+            check_file(path, source.paths, is_ply)
+            maps.points().write_ply(path)
         if self.options.json:
             time_s = {"time_s": round(shot.seconds, 3)} if source.moving else {}
             print(json.dumps({"image": maps.name, **time_s, **figures}), flush=True)

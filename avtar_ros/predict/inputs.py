@@ -54,7 +54,7 @@ class Input(AbstractContextManager["Input"]):
 
     def __init__(self) -> None:
         self.paths: list[Path] = []
-        """The files that are read."""
+        """The files and folders that are read."""
         self.faults: list[str] = []
         self.missed = 0
         """Images that came while an earlier one was worked on, and were left out."""
@@ -79,7 +79,7 @@ def open_input(source: str, topic: str | None = None) -> Input:
     if path.is_file() and path.suffix.lower() in PICTURES:
         return PictureFiles(path.stem, [path])
     if path.is_dir() and (pictures := in_order(p for p in path.iterdir() if p.suffix.lower() in PICTURES)):
-        return PictureFiles(path.resolve().name, pictures)
+        return PictureFiles(path.resolve().name, pictures, path)
     return Stream(source, open_source(source, (topic or "",)))
 
 
@@ -98,14 +98,15 @@ class StandardInput(Input):
 class PictureFiles(Input):
     """Pictures, each for itself; one that cannot be read is noted and left out."""
 
-    def __init__(self, name: str, paths: list[Path]) -> None:
+    def __init__(self, name: str, pictures: list[Path], folder: Path | None = None) -> None:
         super().__init__()
         self.name = name
-        self.count = len(paths)
-        self.paths = paths
+        self.count = len(pictures)
+        self.paths = [*pictures, *([folder] if folder else [])]
+        self._pictures = pictures
 
     def shots(self, every: int) -> Iterator[Shot]:
-        for path in self.paths[::every]:
+        for path in self._pictures[::every]:
             try:
                 image = read_picture(path)
             except AvtarError as error:

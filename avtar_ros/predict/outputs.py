@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from avtar_ros.bags.ground_truth import encode_map
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder, write_bytes
+from avtar_ros.outputs import OutputFolder
 from avtar_ros.predict.predicted_maps import PredictedMaps
 
 FORMATS = ("png", "npy")
@@ -23,13 +24,12 @@ LONGEST_STILL_S = 2.0
 """How long at most one frame stands for a gap."""
 
 
-class Folder:
-    """The folder for results, in which no two inputs get the same name, and none is overwritten."""
+class Folder(OutputFolder):
+    """The folder for results, in which no two images get the same name."""
 
     def __init__(self, path: Path, inputs: Sequence[Path]) -> None:
-        make_folder(path)
-        self.path = path
-        self._inputs = {file.resolve() for file in inputs}
+        super().__init__(path, inputs)
+        self._read = {file.resolve() for file in inputs}
         self._taken: set[str] = set()
 
     def free_name(self, wanted: str) -> str:
@@ -42,10 +42,11 @@ class Folder:
 
     def _is_input(self, name: str) -> bool:
         """Whether a file of this name would take the place of one that is read."""
-        return any((self.path / f"{name}{suffix}").resolve() in self._inputs for suffix in (".png", ".mp4"))
+        return any((self.path / f"{name}{suffix}").resolve() in self._read for suffix in (".png", ".mp4"))
 
     def write_maps(self, name: str, maps: PredictedMaps, formats: Sequence[str]) -> None:
         """A file a map: .png as integers (class ids; millimetres; n = p / 127.5 - 1; 255 e), .npy as they are."""
+        self.claim(Path(name).parts[0])
         make_folder(self.path / name)
         for task, task_map in maps.items():
             for file_format in formats:
@@ -55,6 +56,7 @@ class Folder:
     def write_sheet(self, name: str, maps: PredictedMaps) -> Path:
         """The picture of all maps side by side."""
         path = self.path / f"{name}.png"
+        self.claim(path.name)
         write_bytes(path, png(maps.picture()))
         return path
 
@@ -62,9 +64,10 @@ class Folder:
 class Video(AbstractContextManager["Video"]):
     """A video of pictures, each shown from its own time until the next one's; it takes its name at the end."""
 
-    def __init__(self, path: Path, rate_hz: float | None) -> None:
-        self.path = path
-        self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    def __init__(self, folder: Folder, name: str, rate_hz: float | None) -> None:
+        self.path = folder.path / f"{name}.mp4"
+        self._partial = folder.path / f"{name}.partial.mp4"
+        folder.claim(self.path.name, self._partial.name)
         self._rate_hz = min(rate_hz or VIDEO_RATE, 60.0)
         self._writer: cv2.VideoWriter | None = None
         self._last: NDArray[np.uint8] | None = None

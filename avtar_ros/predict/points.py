@@ -13,6 +13,18 @@ from avtar_ros.files import write_bytes
 _PLY = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 
 
+COMMENT = b"comment optical frame: x right, y down, z forward; metres\n"
+
+
+def is_ply(path: Path) -> bool:
+    """Whether a file was written by `Points.write_ply`."""
+    try:
+        with path.open("rb") as file:
+            return COMMENT in file.read(200)
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True)
 class Points:
     """Coloured points: `xyz` (N, 3) float32 in metres in the camera's optical frame (x right, y down, z forward),
@@ -27,7 +39,7 @@ class Points:
     def write_ply(self, path: str | Path) -> None:
         """Write a binary PLY file, which MeshLab, CloudCompare, Blender and Open3D read. Raises OSError."""
         header = (
-            f"ply\nformat binary_little_endian 1.0\ncomment optical frame: x right, y down, z forward; metres\n"
+            f"ply\nformat binary_little_endian 1.0\n{COMMENT.decode()}"
             f"element vertex {len(self)}\nproperty float x\nproperty float y\nproperty float z\n"
             "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n"
         )

@@ -54,6 +54,11 @@ def write_video(path: Path, frames: int = 12, rate: float = 10) -> Path:
     return path
 
 
+def written(folder: Path) -> set[str]:
+    """The names of what is in a folder, but for the hidden ones."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
 def frames_of(path: Path) -> tuple[int, float]:
     """How many frames a video has, and how many a second."""
     capture = cv2.VideoCapture(str(path))
@@ -84,7 +89,7 @@ def test_a_folder_gives_every_picture_and_says_which_could_not_be_read(predict: 
     (tmp_path / "in/1.png").write_bytes(b"no picture")
     code, said, complaints = predict(tmp_path / "in", "--out", tmp_path / "out", "--maps", "none")
     assert code == 1
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
+    assert written(tmp_path / "out") == {"0.png", "2.png"}
     assert "2 images" in said
     assert "in/1.png: not a picture" in complaints
 
@@ -94,14 +99,28 @@ def test_pictures_of_one_name_do_not_overwrite_each_other_nor_themselves(predict
     before = second.read_bytes()
     assert predict(first, second, "--out", tmp_path / "out")[0] == 0
     assert second.read_bytes() == before
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"x.png", "x-2", "x-2.png", "x-3", "x-3.png"}
+    assert written(tmp_path / "out") == {"x.png", "x-2", "x-2.png", "x-3", "x-3.png"}
+
+
+def test_what_others_have_made_stays(predict: Predict, tmp_path: Path) -> None:
+    picture = write_picture(tmp_path / "in/x.png")
+    theirs = write_picture(tmp_path / "out/x.png")
+    before = theirs.read_bytes()
+    code, _, complaints = predict(picture, "--out", tmp_path / "out", "--maps", "none")
+    assert code == 1
+    assert "x.png: is there already" in complaints
+    assert theirs.read_bytes() == before
+    code, _, complaints = predict(tmp_path / "in", "--out", tmp_path / "in")
+    assert code == 1
+    assert "is what is read" in complaints
+    assert predict(picture, "--out", tmp_path / "new")[0] == predict(picture, "--out", tmp_path / "new")[0] == 0
 
 
 def test_a_video_gives_a_video_of_the_same_length(predict: Predict, tmp_path: Path) -> None:
     code, said, _ = predict(write_video(tmp_path / "clip.mp4"), "--out", tmp_path / "out")
     assert code == 0
     assert frames_of(tmp_path / "out/clip.mp4") == (12, 10)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.mp4"]
+    assert written(tmp_path / "out") == {"clip.mp4"}
     assert "clip: 12 images" in said
 
 
@@ -157,8 +176,8 @@ def test_a_video_in_the_network(predict: Predict, tmp_path: Path) -> None:
     assert code == 0
     assert "12 images" in said
     assert "secret" not in said
-    (video,) = (tmp_path / "out").iterdir()
-    assert "secret" not in video.name
+    (video,) = written(tmp_path / "out")
+    assert "secret" not in video
 
 
 def test_a_stream_that_is_not_there_is_said_without_its_password(predict: Predict, tmp_path: Path) -> None:
