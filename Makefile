@@ -18,9 +18,10 @@ DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/demo.stamp  ## play a camera bag through the node: BAG=bag TOPIC=topic MODEL=model OUT=folder
+demo: $(VENV)/demo.stamp  ## play a camera through the node: BAG=bag, picture, video, webcam... MODEL=model OUT=folder
 	@$(VENV)/bin/python -m avtar_ros.demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') \
-	    $(if $(MODEL),--model '$(MODEL)') --out '$(OUT)'
+	    $(if $(MODEL),--model '$(MODEL)') $(if $(FOV),--fov '$(FOV)') $(if $(FOCAL_PX),--focal-px '$(FOCAL_PX)') \
+	    $(if $(SECONDS),--seconds '$(SECONDS)') --out '$(OUT)'
 
 test: lint chromium gcc  ## check style, types and Dockerfiles, then run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --durations 15

@@ -29,16 +29,19 @@ from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera
 from avtar_ros.bags.writing import BagWriter
+from avtar_ros.demo.recording import LIVE_S, is_bag, record
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.model_card import ModelCard
 from avtar_ros.outputs import OutputFolder
+from avtar_ros.predict.lens import LensOptions
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
-from avtar_ros.resources import DEMO_BAG, DEMO_MODEL, find_resource
+from avtar_ros.resources import DEMO_BAG, find_model, find_resource
 from avtar_ros.ros.child_process import NodeProcess
 from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
+from avtar_ros.source.frame_sources import without_password
 from avtar_ros.tasks import Maps
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 CAMERA = "camera"
 OUTPUT = "output.mcap"
+INPUT = "input.mcap"
 START_S = 60.0
 """How long the node may take to load its model, and the camera to begin."""
 SILENCE_S = 2.0
@@ -75,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it ends its children too
     try:
-        return _demo(options, shlex.join(["python", "-m", "avtar_ros.demo", *arguments]))
+        command = shlex.join(["python", "-m", "avtar_ros.demo", *map(without_password, arguments)])
+        return _demo(options, command)
     except AvtarError as error:
         print(f"demo: {error}", file=sys.stderr)
     except OSError as error:
@@ -89,35 +94,47 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m avtar_ros.demo",
-        description="Play a bag's camera through the node and show what it makes of it: OUT/output.mcap, "
-        "OUT/report.html and OUT/metrics.json.",
+        description="Play a camera's images through the node and show what it makes of them: OUT/output.mcap, "
+        "OUT/report.html and OUT/metrics.json. What is no bag is recorded to OUT/input.mcap first.",
     )
-    parser.add_argument("--bag", type=Path, help="a bag's folder or file (default: the demo bag)")
+    parser.add_argument(
+        "--bag", metavar="SOURCE",
+        help="a bag, a picture, a folder of pictures, a video, a webcam's number, or an rtsp:// or http:// address "
+        "(default: the demo bag)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help=f"how much of what is no bag (default: all, {LIVE_S:g} of a camera)"
+    )
+    lens = parser.add_mutually_exclusive_group()
+    lens.add_argument("--fov", type=float, metavar="DEGREES", help="horizontal field of view of what is no bag")
+    lens.add_argument("--focal-px", type=float, metavar="PX", help="its focal length in pixels")
     parser.add_argument("--topic", help="camera topic (default: the colour camera found)")
-    parser.add_argument("--model", type=Path, help="model file (default: the demo model)")
+    parser.add_argument("--model", help="model file, or the name of one that ships (default: the demo model)")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for the results (%(default)s)")
     return parser
 
 
 def _demo(options: argparse.Namespace, command: str) -> int:
-    model = (options.model or find_resource(DEMO_MODEL)).resolve()
-    path = options.bag or find_resource(DEMO_BAG)
-    with open_bag(path) as bag, ExitStack() as stack:
+    model = find_model(options.model).resolve()
+    source = options.bag or str(find_resource(DEMO_BAG))
+    with ExitStack() as stack:
         with open_engine(model, EngineOptions(threads=1)) as engine:
             card, description = engine.card, engine.description
+        path, recorded = _bag_of(source, options, model)
+        bag = stack.enter_context(open_bag(path))
         camera = RecordedCamera.find(bag, card.tasks, options.topic)
-        folder = stack.enter_context(OutputFolder(options.out, [path, model]))
+        folder = stack.enter_context(OutputFolder(options.out, [Path(source), model]))
         folder.claim(OUTPUT, *RUN_FILES)
         recording = play(camera, model, card, options.out)
         judge = Judge(card)
         with open_bag(options.out / OUTPUT) as output:
             judge_recording(recording, camera, output, judge)
         interrupted = ["Interrupted before the end."] if recording.interrupted else []
-        notes = [*describe_faults(camera), *bag.told(), *judge.problems, *interrupted]
+        notes = [*recorded, *describe_faults(camera), *bag.told(), *judge.problems, *interrupted]
         frames_in, frames_out = len(recording.published), len(judge.times)
         run = Run(
             kind="Demo",
-            title=path.resolve().stem,
+            title=_title(source),
             judge=judge,
             counts={"frames_in": frames_in, "frames_out": frames_out, "frames_dropped": frames_in - frames_out},
             seconds=recording.seconds,
@@ -125,7 +142,7 @@ def _demo(options: argparse.Namespace, command: str) -> int:
             notes=notes,
             provenance={
                 "Command": command,
-                "Bag": str(path),
+                "Bag": f"{path}, recorded from {without_password(source)}" if recorded else source,
                 "Camera": camera.topic,
                 **describe_truth([camera], None),
                 "Model": str(model),
@@ -136,6 +153,23 @@ def _demo(options: argparse.Namespace, command: str) -> int:
         run.write(options.out)
         _print_results(run, bool(camera.truth_topics), options.out)
         return INTERRUPTED if recording.interrupted else 1 if bag.broken else 0
+
+
+def _bag_of(source: str, options: argparse.Namespace, model: Path) -> tuple[Path, list[str]]:
+    """The bag to play: the source itself, or what is recorded of it now, and notes on that."""
+    lens = LensOptions(options.focal_px, options.fov)
+    if is_bag(source):
+        if (options.focal_px, options.fov, options.seconds) != (None, None, None):
+            raise AvtarError(f"{source}: is a bag, which is played as it is, without --fov, --focal-px and --seconds.")
+        return Path(source).expanduser(), []
+    with OutputFolder(options.out, [Path(source), model]) as folder:
+        folder.claim(INPUT)
+        return folder.path / INPUT, [record(source, folder.path / INPUT, lens, options.seconds)]
+
+
+def _title(source: str) -> str:
+    path = Path(source).expanduser()
+    return path.resolve().stem if path.exists() else without_password(source)
 
 
 def _print_results(run: Run, has_truth: bool, out: Path) -> None:
@@ -180,7 +214,9 @@ def play(camera: RecordedCamera, model: Path, card: ModelCard, out: Path) -> Rec
                     _follow(recorder, node, source, (camera.bag.end_ns - camera.bag.start_ns) / 1e9)
                 except KeyboardInterrupt:
                     interrupted = True
-            if not recorder.latencies and not interrupted:
+            if not recorder.latencies and interrupted:
+                raise KeyboardInterrupt  # there is nothing yet to be judged
+            if not recorder.latencies:
                 raise AvtarError(f"the node has given no maps. It said:\n{node.last_words()}")
         published = _read_stamps(folder / "stamps.jsonl")
         return Recording(published, recorder.latencies, recorder.seconds, interrupted)
@@ -199,8 +235,8 @@ def _await_node(recorder: MapRecorder, node: NodeProcess) -> None:
 def _follow(recorder: MapRecorder, node: NodeProcess, source: NodeProcess, seconds: float) -> None:
     """Record until the source has ended and nothing more comes, showing how far it is."""
     quiet_since = time.monotonic()
-    style = "playing {l_bar}{bar}| {n:.0f}/{total:.0f} s"
-    with tqdm(total=round(seconds, 1), bar_format=style, disable=None) as bar:
+    style = "playing {l_bar}{bar}| {n:.1f}/{total:.1f} s"
+    with tqdm(total=max(round(seconds, 1), 0.1), bar_format=style, disable=None) as bar:
         while time.monotonic() - quiet_since < SILENCE_S:
             before = len(recorder.latencies)
             recorder.spin(TICK_S)

@@ -49,12 +49,16 @@ class LensOptions:
 
     def lens(self, width: int, height: int, recorded: Lens | None, card: ModelCard) -> Lens:
         """The lens for an image of this size: as said, else as `recorded` with it, else what the model assumes."""
+        return self.known_lens(width, height) or recorded or assumed_lens(card, width)
+
+    def known_lens(self, width: int, height: int) -> Lens | None:
+        """The lens as said; None where nothing was."""
         if self.focal_px is not None:
             return Lens(self.focal_px, "given")
         if self.fov_deg is not None:
             fx = Pinhole.of_view(width, height, self.fov_deg).fx
             return Lens(fx, f"given field of view of {self.fov_deg:g}°")
-        return recorded or assumed_lens(card, width)
+        return None
 
 
 def assumed_lens(card: ModelCard, width: int) -> Lens:

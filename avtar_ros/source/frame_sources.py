@@ -260,7 +260,7 @@ class StreamSource(FrameSource):
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self.description = _without_password(address)
+        self.description = without_password(address)
         self._capture = self._open()
         self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
         self.live = self.count is None
@@ -292,7 +292,8 @@ class StreamSource(FrameSource):
         self._capture.release()
 
 
-def _without_password(address: str) -> str:
+def without_password(address: str) -> str:
+    """The address of a stream, fit to be shown and written down."""
     return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:…@", address)
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -171,3 +172,29 @@ def test_a_process_is_ended_on_leaving(tmp_path: Path, model: Path) -> None:
         pid = process._process.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_picture_is_recorded_and_played(tmp_path: Path, model: Path) -> None:
+    cv2.imwrite(str(tmp_path / "office.png"), image(0)[..., ::-1])
+    demo = start(tmp_path / "office.png", model, tmp_path / "out", "--fov", "60")
+    _, errors = demo.communicate(timeout=120)
+    assert demo.returncode == 0, errors
+    assert "office: 20 images, recorded" in errors
+    assert "0/0" not in errors
+    found = figures(tmp_path / "out")
+    assert found["frames_in"] == 20
+    with open_bag(tmp_path / "out/input.mcap") as bag:
+        assert {topic.count for topic in bag.topics.values()} == {20}
+        info = next(m.message for m in bag.messages(["/camera/camera_info"]))
+        assert info.k[0] == pytest.approx(32 / np.tan(np.radians(30)))
+
+
+def test_interrupted_before_the_first_frame_it_says_so(tmp_path: Path, model: Path) -> None:
+    demo = start(write_truth_bag(tmp_path / "rooms.mcap", frames=60), model, tmp_path / "out")
+    while not (tmp_path / "out/output.mcap.partial").exists():
+        assert demo.poll() is None
+        time.sleep(0.05)
+    os.kill(demo.pid, signal.SIGINT)
+    _, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert errors.strip().splitlines()[-1] == "demo: interrupted"
