@@ -32,21 +32,7 @@ class CameraModel:
         k, r, p, d = (
             tuple(map(float, getattr(info, name, getattr(info, name.upper(), ())))) for name in "krpd"
         )
-        return cls(int(info.width), int(info.height), info.distortion_model, d, k, r, p)
-
-    @classmethod
-    def of_images(cls, info: Any, width: int, height: int) -> CameraModel:
-        """For images of this size, from their CameraInfo: they may be cut out of the sensor's (roi), then made smaller.
-
-        A CameraInfo without a size is taken for one of the images' own.
-        """
-        full, roi = cls.of_message(info), info.roi
-        cut = full._moved(
-            np.array([[1, 0, -roi.x_offset], [0, 1, -roi.y_offset], [0, 0, 1]], float),
-            roi.width or full.width or width,
-            roi.height or full.height or height,
-        )
-        return cut.resized(width, height)
+        return cls(int(info.width), int(info.height), str(info.distortion_model), d, k, r, p)
 
     @classmethod
     def pinhole(cls, width: int, height: int, focal_px: float) -> CameraModel:
@@ -55,6 +41,10 @@ class CameraModel:
         k = (f, 0.0, x, 0.0, f, y, 0.0, 0.0, 1.0)
         p = (f, 0.0, x, 0.0, 0.0, f, y, 0.0, 0.0, 0.0, 1.0, 0.0)
         return cls(width, height, "plumb_bob", (0.0,) * 5, k, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), p)
+
+    def cut(self, left: int, top: int, width: int, height: int) -> CameraModel:
+        """The lens of a part of its images."""
+        return self._moved(np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], float), width, height)
 
     def resized(self, width: int, height: int) -> CameraModel:
         """The lens where its images are stretched to another size, as OpenCV does it.
@@ -83,11 +73,12 @@ class CameraModel:
 def rays(camera: CameraModel, stride: int) -> NDArray[np.float32]:
     """Where each stride-th pixel of each stride-th row looks: (rows, columns, 2), x and y at z = 1.
 
-    Distortion is undone with OpenCV's models, those of `plumb_bob`, `rational_polynomial` and `equidistant`.
+    Distortion is undone with OpenCV's models; `d` must have as many numbers as they take, as of `lens.read_lens`.
     """
     x, y = np.meshgrid(np.arange(0, camera.width, stride), np.arange(0, camera.height, stride))
     seen = np.stack([x, y], axis=-1).astype(np.float64)
-    undistort: Any = cv2.fisheye.undistortPoints if camera.distortion_model == FISHEYE else cv2.undistortPoints
+    fisheye = camera.distortion_model == FISHEYE
+    undistort: Any = cv2.fisheye.undistortPoints if fisheye else cv2.undistortPoints
     distortion = np.array(camera.d or (0.0,) * 4)
     directions = undistort(seen.reshape(-1, 1, 2), np.reshape(camera.k, (3, 3)), distortion)
     looks: NDArray[np.float32] = directions.reshape(seen.shape).astype(np.float32)

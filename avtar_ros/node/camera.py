@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from avtar_ros.geometry.camera_model import CameraModel
+from avtar_ros.geometry.lens import Lens, is_rectified, read_lens
 from avtar_ros.ros.events import passing_group, subscription_events
 from avtar_ros.ros.names import COMPRESSED, beside, check_topic
 from avtar_ros.ros.qos import overrides_reliability, subscription_overrides
@@ -78,6 +77,8 @@ class NodeCamera:
         self._info_subscription: Any = None
         self._image_source: tuple[str, Any] | None = None
         self._image_subscription: Any = None
+        self._lens: tuple[tuple[int, int, int, bool], CameraInfo, Lens] | None = None
+        """What was read last, of which CameraInfo and for which images."""
 
     def start(self, on_image: Callable[[str, Any], None]) -> None:
         """Call `on_image(name, message)` for each image from now on, while maps are wanted."""
@@ -116,13 +117,16 @@ class NodeCamera:
         """Remove the publishers."""
         self.outputs.destroy()
 
-    def lens(self, width: int, height: int, rectified: bool) -> CameraModel | None:
-        """The lens for images of this size, from the newest CameraInfo; None while that is not known or calibrated."""
-        if self.info is None:
-            return None
-        lens = CameraModel.of_images(self.info, width, height)
-        lens = lens.rectified() if rectified else lens
-        return lens if 0 < lens.k[0] < math.inf else None
+    def lens(self, width: int, height: int, rectified: bool) -> Lens:
+        """The lens of images of this size, by the newest CameraInfo; none while that has not come."""
+        info = self.info
+        if info is None:
+            return Lens(None)
+        rectified = rectified or is_rectified(self.source.image_topic)
+        asked = (id(info), width, height, rectified)
+        if self._lens is None or self._lens[0] != asked or self._lens[1] is not info:
+            self._lens = asked, info, read_lens(info, width, height, rectified)
+        return self._lens[2]
 
     def _find_source(self) -> tuple[str, Any] | None:
         """The source now used while it is published; else the first that is, or would be if there is but one."""

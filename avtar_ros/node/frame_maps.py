@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from avtar_ros import rendering
 from avtar_ros.geometry.camera_model import CameraModel
+from avtar_ros.geometry.lens import Lens
 from avtar_ros.geometry.point_cloud import colored_points
 from avtar_ros.perception import Frame, Perception
 from avtar_ros.tasks import DEPTH, TASKS, Maps, TaskMap
@@ -28,15 +29,15 @@ class FrameMaps:
         frame: Frame,
         outputs: Maps,
         perception: Perception,
-        camera: CameraModel | None,
+        lens: Lens,
         settings: OutputParameters,
     ) -> None:
-        """`outputs`: what the engine gave for the frame; `camera`: the lens at any size, where it is known."""
+        """`outputs`: what the engine gave for the frame; `lens`: that of the image, where it is known."""
         self.settings = settings
         self._frame = frame
         self._outputs = outputs
         self._perception = perception
-        self._camera = camera
+        self._lens = lens
         self._made: dict[str, Any] = {}
 
     def map(self, task: str) -> TaskMap:
@@ -56,14 +57,16 @@ class FrameMaps:
     def camera(self) -> CameraModel | None:
         """The lens at the maps' size, where it is known."""
         height, width = self.map(DEPTH.name).shape[:2]
-        return self._camera and self._camera.resized(width, height)
+        return self._lens.model and self._lens.model.resized(width, height)
 
-    def points(self) -> NDArray[np.float32]:
+    def points(self) -> NDArray[np.float32] | None:
         """Coloured points (rows, columns, 4), see `colored_points`.
 
         Where the lens is not known, it is taken for one of the focal length that the model was trained for:
-        that fits the depth.
+        that fits the depth. Where it is known to be no pinhole's, there are no points.
         """
+        if self._lens.odd:
+            return None
         depth, limits = self.map(DEPTH.name), (self.settings.points_min_m, self.settings.points_max_m)
         camera = self.camera() or self._trained_camera()
         return colored_points(depth, self._frame.image, camera, self.settings.points_stride, limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rclpy.qos import QoSProfile
 
 S = TypeVar("S")
+Contained = Callable[[str], AbstractContextManager[None]]
 Events = Callable[[str], PublisherEventCallbacks]
 
 COMPRESSIBLE = ("rgb8", "mono8", "16UC1")
@@ -109,7 +111,9 @@ def _fill_camera_info(message: Any, maps: FrameMaps) -> bool:
 
 
 def _fill_points(message: Any, maps: FrameMaps) -> bool:
-    fill_points(message, maps.points())
+    if (points := maps.points()) is None:
+        return False
+    fill_points(message, points)
     return True
 
 
@@ -187,12 +191,21 @@ class CameraOutputs:
             if topic.fill(card):
                 topic.publish(header)
 
-    def publish(self, wanted: Collection[str], maps: FrameMaps, header: Any) -> None:
-        """Publish the wanted topics of a frame under its header, untouched.
+    def publish(
+        self, wanted: Collection[str], maps: FrameMaps, header: Any, contained: Contained
+    ) -> bool:
+        """Publish the wanted topics of a frame under its header, untouched; returns whether there was something.
 
         All are made before the first is published, and then the largest goes first: whom a message wakes, competes for
-        the cores with what is left to do.
+        the cores with what is left to do. Each is made within `contained(its name)`: one that fails takes no others
+        with it.
         """
-        filled = [topic for name, topic in self._frame_topics.items() if name in wanted and topic.fill(maps)]
+        filled = []
+        for name, topic in self._frame_topics.items():
+            if name in wanted:
+                with contained(name):
+                    if topic.fill(maps):
+                        filled.append(topic)
         for topic in sorted(filled, key=lambda topic: topic.nbytes, reverse=True):
             topic.publish(header)
+        return bool(filled)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from avtar_ros.geometry.camera_model import CameraModel
+from avtar_ros.geometry.lens import Lens
 from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.node.frame_slots import FrameSlots
@@ -49,7 +49,7 @@ class Job:
     arrival: Arrival
     taken_ns: int
     frame: Frame
-    lens: CameraModel | None
+    lens: Lens
     wanted: set[str]
 
 
@@ -91,6 +91,8 @@ class Pipeline:
         self._thread = threading.Thread(target=self._run, name="inference")
         self._publisher = ThreadPoolExecutor(1, "publishing")
         self._published = self._publisher.submit(lambda: None)
+        self._told: set[tuple[str, str]] = set()
+        self._failures = 0
         self._inferred: Batch | None = None
         """Not yet given to the publisher."""
 
@@ -175,6 +177,7 @@ class Pipeline:
         try:
             yield
         except Exception:  # noqa: BLE001, logged here and counted as failed
+            self._failures += 1
             self._logger.error(f"{what} failed:\n{traceback.format_exc()}", throttle_duration_sec=THROTTLE_S)
 
     def _decode(self, camera: NodeCamera, arrival: Arrival) -> Job | str:
@@ -194,7 +197,7 @@ class Pipeline:
         header = arrival.message.header
         height, width = image.shape[:2]
         lens = camera.lens(width, height, self.settings.rectified)
-        frame = Frame(image, stamp_ns(header), header.frame_id, lens.k[0] if lens else None)
+        frame = Frame(image, stamp_ns(header), header.frame_id, lens.focal_px)
         return Job(camera, arrival, taken_ns, frame, lens, wanted)
 
     def _publish(self, batch: Batch) -> None:
@@ -202,16 +205,22 @@ class Pipeline:
         for index, job in enumerate(batch.jobs):
             outcome = "failed"
             with self._contained(f"a frame of {job.camera.name}"):
-                self._warn_without_focal_length(job)
+                self._warn_of_lens(job)
                 of_frame = {task: maps[index] for task, maps in batch.outputs.items()}
                 maps = FrameMaps(job.frame, of_frame, self.perception, job.lens, self.settings)
-                job.camera.outputs.publish(job.wanted, maps, job.arrival.message.header)
-                self._statistics.add_times(_times(job, batch, time.monotonic_ns()))
-                outcome = "published"
+                header, failures = job.arrival.message.header, self._failures
+                published = job.camera.outputs.publish(job.wanted, maps, header, self._contained)
+                if published or self._failures == failures:
+                    self._statistics.add_times(_times(job, batch, time.monotonic_ns()))
+                    outcome = "published"
             self._statistics.count(job.camera.name, outcome)
 
-    def _warn_without_focal_length(self, job: Job) -> None:
-        """Once a camera: CameraInfo may be a little late, but if it does not come, depth is not metric."""
+    def _warn_of_lens(self, job: Job) -> None:
+        """Once a camera: what is odd about its CameraInfo; or that depth is not metric if none comes, though late."""
+        for note in job.lens.notes:
+            if (job.camera.name, note) not in self._told:
+                self._told.add((job.camera.name, note))
+                self._logger.warning(f"{job.camera.name}: {job.camera.source.camera_info_topic}: {note}")
         unscaled = job.frame.focal_px is None and DEPTH.name in self.perception.tasks
         if unscaled and self._statistics.counts[job.camera.name].published == FRAMES_WITHOUT_INFO:
             self._logger.warning(

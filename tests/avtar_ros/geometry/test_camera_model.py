@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avtar_ros.geometry.camera_model import CameraModel, rays
+from avtar_ros.geometry.lens import read_lens
 from avtar_ros.geometry.pinhole import Pinhole
 
 CAMERA = CameraModel(
@@ -36,7 +37,7 @@ def test_camera_info_of_ros1_has_names_in_upper_case() -> None:
 
 
 def test_a_camera_info_without_roi_and_binning_is_taken_as_it_is() -> None:
-    assert CameraModel.of_images(info(), 640, 480) == CAMERA
+    assert read_lens(info(), 640, 480).model == CAMERA
 
 
 def test_rectified_images_have_the_projection_and_no_distortion() -> None:
@@ -50,12 +51,12 @@ def test_rectified_images_have_the_projection_and_no_distortion() -> None:
 
 
 def test_without_a_size_it_is_that_of_the_images() -> None:
-    assert CameraModel.of_images(info(width=0, height=0), 640, 480) == CAMERA
+    assert read_lens(info(width=0, height=0), 640, 480).model == CAMERA
 
 
 def test_a_roi_moves_the_centre_and_binning_shrinks_what_it_leaves() -> None:
     roi = SimpleNamespace(x_offset=100, y_offset=50, width=320, height=200)
-    seen = CameraModel.of_images(info(roi=roi, binning_x=2, binning_y=2), 160, 100)
+    seen = read_lens(info(roi=roi, binning_x=2, binning_y=2), 160, 100).model
     assert (seen.width, seen.height) == (160, 100)
     assert seen.k[0] == 250.0
     assert seen.k[2] == pytest.approx((310 - 100 + 0.5) / 2 - 0.5)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.perception import Frame, Perception
@@ -119,6 +119,34 @@ class TestMaps:
 
         client.wait_until(told, "the lens")
         assert (lenses[0].k[0], list(lenses[0].d)) == (70.0, [])
+
+    @pytest.mark.parametrize(("model", "d", "points", "words"), [
+        ("equidistant", [-0.006, 0.04, -0.037, 0.006, 0.0], True, "5 coefficients"),
+        ("rational_polynomial", [0.0] * 6, True, "6 coefficients"),
+        ("plumb_bob", [0.1] * 16, False, "16 coefficients"),
+        ("equirectangular", [], False, "not known"),
+    ])  # fmt: skip
+    def test_an_odd_lens_costs_no_map_and_is_warned_of_once(
+        self, client: Client, start: StartNode, model: str, d: list[float], points: bool, words: str
+    ) -> None:
+        process = start(tasks=["depth"], reliability="reliable")
+        infos = client.publisher(CameraInfo, "camera/camera_info")
+        clouds, depths = client.inbox(PointCloud2, "camera/depth/points"), client.inbox(Image, "camera/depth/image")
+        images = connect(client, clouds, depths)
+        client.await_subscriber(infos)
+        info = CameraInfo(width=WIDTH, height=HEIGHT, distortion_model=model, d=d)
+        info.k[0], info.k[4], info.k[8] = 50.0, 50.0, 1.0
+        infos.publish(info)
+        client.spin(0.5)
+        before = len(clouds)
+        for number in range(8):
+            received = len(depths)
+            images.publish(image(picture(), number))
+            client.wait_until(lambda: len(depths) > received, "depth")  # noqa: B023
+        client.spin(0.3)
+        assert bool(len(clouds) > before) == points
+        assert process.output.count(words) == 1
+        assert "Traceback" not in process.output
 
     @pytest.mark.parametrize("transport", ["auto", "compressed"])
     def test_compressed_images_are_served(self, client: Client, start: StartNode, transport: str) -> None:

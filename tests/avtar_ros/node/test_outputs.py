@@ -15,6 +15,7 @@ from std_msgs.msg import String
 
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.geometry.camera_model import CameraModel
+from avtar_ros.geometry.lens import Lens
 from avtar_ros.images import depth_metres, to_millimetres, to_rgb
 from avtar_ros.node import outputs
 from avtar_ros.node.frame_maps import FrameMaps
@@ -46,7 +47,7 @@ def maps(perception: Perception) -> FrameMaps:
     pixels = cv2.GaussianBlur(picture(), (0, 0), 5)
     frame = Frame(pixels, 0, focal_px=CAMERA.k[0] / 2)
     outputs = {task: values[0] for task, values in perception.engine.infer(perception.prepare([frame])).items()}
-    return FrameMaps(frame, outputs, perception, CAMERA, SETTINGS)
+    return FrameMaps(frame, outputs, perception, Lens(CAMERA), SETTINGS)
 
 
 def output(topic: str, depth_encoding: str = "32FC1") -> Output[FrameMaps]:
@@ -90,9 +91,9 @@ def test_maps_and_colours_are_those_of_the_task(maps: FrameMaps, perception: Per
 def test_one_topic_costs_nothing_of_the_others(perception: Perception, maps: FrameMaps) -> None:
     only_edges = {"edges": np.zeros((48, 64), np.float32)}
     frame = Frame(picture(), 0)
-    message("edges/image", FrameMaps(frame, only_edges, perception, None, SETTINGS))
+    message("edges/image", FrameMaps(frame, only_edges, perception, Lens(None), SETTINGS))
     with pytest.raises(KeyError):
-        message("overlay", FrameMaps(frame, only_edges, perception, None, SETTINGS))
+        message("overlay", FrameMaps(frame, only_edges, perception, Lens(None), SETTINGS))
 
 
 def test_depth_in_millimetres(maps: FrameMaps) -> None:
@@ -137,7 +138,7 @@ def test_the_camera_info_is_that_of_the_map(maps: FrameMaps) -> None:
 
 
 def test_there_is_no_camera_info_of_an_unknown_lens(maps: FrameMaps, perception: Perception) -> None:
-    unknown = FrameMaps(Frame(picture(), 0), {"depth": maps.map("depth")}, perception, None, SETTINGS)
+    unknown = FrameMaps(Frame(picture(), 0), {"depth": maps.map("depth")}, perception, Lens(None), SETTINGS)
     assert not output("depth/camera_info").fill(CameraInfo(), unknown)
 
 
@@ -160,7 +161,7 @@ def test_points_are_laid_out_as_pcl_and_rviz_read_them(maps: FrameMaps) -> None:
 def test_points_of_an_unknown_lens_are_those_of_the_one_trained_for(maps: FrameMaps, perception: Perception) -> None:
     frame = Frame(picture(width=128, height=96), 0)
     depth = np.full((48, 64), 2, np.float32)
-    cloud = message("depth/points", FrameMaps(frame, {"depth": depth}, perception, None, SETTINGS))
+    cloud = message("depth/points", FrameMaps(frame, {"depth": depth}, perception, Lens(None), SETTINGS))
     points = np.frombuffer(cloud.data, np.float32).reshape(cloud.height, cloud.width, 4)
     per_pixel = points[0, 1, 0] - points[0, 0, 0]
     assert per_pixel == pytest.approx(3 * 2 / (2 * DEPTH.focal_px), rel=1e-4)  # the image is twice the model's size
