@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from training.checkpoint import (
     save_checkpoint,
 )
 from training.config import PhaseConfig, RunConfig
-from training.conflicts import backward_projected
 from training.data.augment import augmented, downscaled
 from training.data.batch import Batch, completed, picked
 from training.data.dataset import Dataset
@@ -41,6 +40,7 @@ from training.evaluate import evaluate, torch_infer
 from training.models.inference import InferenceModel
 from training.objective import Objective
 from training.run_log import RunLog
+from training.step_options import adapt, follow_affinity, project_conflicts, watched
 
 LAST = "last.safetensors"
 OWN_SEEDS = 1_000_003
@@ -169,69 +169,47 @@ class PhaseRun:
 
     def train_step(self, batch: Batch, target: Batch | None = None) -> dict[str, float]:
         """Learn from one batch as step number `self.step`; gives the loss of each task."""
-        phase = self.phase
+        phase, options = self.phase, self.config
         for group in self.optimiser.param_groups:
             group["lr"] = phase.learning_rate * learning_rate_factor(self.step, phase.warmup_steps, phase.steps)
         self.model.train()
-        torch.manual_seed(self.config.seed + self.step)  # what drops out is a function of the step, also after resuming
+        torch.manual_seed(options.seed + self.step)  # what drops out is a function of the step, also after resuming
         self.optimiser.zero_grad()
-        every = self.config.affinity.every
-        measure = self.probe is not None and every > 0 and self.step % every == 0
+        every = options.affinity.every
+        measures = self.probe is not None and every > 0 and self.step % every == 0
+        projects = phase.balancing == "pcgrad"
         total: dict[str, float] = {}
-        targets = _parts(target, phase.accumulate) if target is not None else [None] * phase.accumulate
-        for number, (part, its_target) in enumerate(zip(_parts(batch, phase.accumulate), targets, strict=True)):
-            for name, loss in self._backward(part, its_target, measure and number == 0).items():
-                total[name] = total.get(name, 0.0) + loss / phase.accumulate
+        for number, (part, its_target) in enumerate(_in_parts(batch, target, phase.accumulate)):
+            with watched(self.probe, projects or (measures and number == 0)):
+                raw = self._forward(part)
+                losses = self.objective.losses(raw, part)
+                minimised = {n: loss / phase.accumulate for n, loss in self.objective.balanced(losses).items()}
+                if minimised:
+                    torch.stack(list(minimised.values())).sum().backward(retain_graph=projects)
+            if self.probe is not None and projects and minimised:
+                project_conflicts(minimised, self.probe, self.model, self.card.tasks, options.seed + self.step)
+            if self.adversary is not None and options.target is not None and its_target is not None:
+                adapt(self.adversary, raw, self._forward(its_target), options.target.weight / phase.accumulate)
+            for name, loss in losses.items():
+                total[name] = total.get(name, 0.0) + processes.summed(loss).item() / phase.accumulate
         if not total:
             raise TrainingError(f"data: none of the images of step {self.step} has a map for any of `tasks`.")
-        if self.probe is not None and measure:
-            self._update_affinity(self.probe.affinity())
+        if self.probe is not None and measures:
+            follow_affinity(self.model, self.probe.affinity(), options.affinity.momentum)
         processes.sum_gradients([*self.model.parameters(), *self.objective.parameters()])
         nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip_norm)
         self.optimiser.step()
         return total
-
-    def _backward(self, batch: Batch, target: Batch | None, measure: bool) -> dict[str, float]:
-        """Add the gradients of a part of a step's batch, watched by the probe where affinities are to be measured."""
-        project = self.phase.balancing == "pcgrad"
-        with self.probe.record() if self.probe is not None and (measure or project) else nullcontext():
-            raw = self._forward(batch)
-            losses = self.objective.losses(raw, batch)
-            if losses:
-                balanced = {n: x / self.phase.accumulate for n, x in self.objective.balanced(losses).items()}
-                torch.stack(list(balanced.values())).sum().backward(retain_graph=project)
-        if self.probe is not None and losses and project:
-            order = torch.Generator().manual_seed(self.config.seed + self.step)
-            learnt = [self.card.tasks.index(name) for name in balanced]
-            products = self.probe.products()[learnt][:, learnt]
-            backward_projected(list(balanced.values()), products, self._shared(), order)
-        if self.adversary is not None and self.config.target is not None and target is not None:
-            found = self._forward(target)
-            weight = self.config.target.weight / self.phase.accumulate
-            (weight * self.adversary.confusion(found)).backward()
-            self.adversary.learn(raw, found)
-        return {name: processes.summed(loss).item() for name, loss in losses.items()}
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.phase.bfloat16):
             raw: dict[str, Tensor] = self.model(batch.image)
         return raw
 
-    def _shared(self) -> list[nn.Parameter]:
-        """What all tasks train together: everything but their heads."""
-        own = set(self.model.heads.parameters())
-        return [p for p in self.model.parameters() if p.requires_grad and p not in own]
-
     def _gets_no_better(self) -> bool:
         """Whether the main process, which has the log, finds that it is time to stop."""
         stop = processes.is_main() and 0 < self.phase.patience <= self.log.since_best
         return bool(processes.summed(torch.tensor(float(stop), device=self.device)))
-
-    def _update_affinity(self, measured: Tensor) -> None:
-        affinity = self.model.task_embedding.affinity
-        measured = measured.to(affinity)
-        measured = torch.where(measured.isnan(), affinity, measured)  # what this batch has no labels for stays
-        affinity.lerp_(measured, 1 - self.config.affinity.momentum)
 
     def _batches(self, data: Data) -> Iterator[tuple[Batch, Batch | None]]:
         """The batches of the steps still to do, each prepared while the one before is trained on."""
@@ -339,6 +317,12 @@ def _optimiser(
         {"params": [trained[name] for name in others], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=phase.learning_rate, fused=True), [*decayed, *others]
+
+
+def _in_parts(batch: Batch, target: Batch | None, count: int) -> Iterator[tuple[Batch, Batch | None]]:
+    """A step's batch, and that of the target domain if there is one, in `count` equal parts."""
+    targets = _parts(target, count) if target is not None else [None] * count
+    return zip(_parts(batch, count), targets, strict=True)
 
 
 def _parts(batch: Batch, count: int) -> list[Batch]:

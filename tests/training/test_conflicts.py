@@ -12,6 +12,7 @@ from tests.training import tiny
 from tests.training.test_affinity import SHARED
 from training.conflicts import backward_projected, pcgrad_factors
 from training.fit import PhaseRun
+from training.step_options import shared_parameters
 
 
 def as_published(gradients: Tensor, seed: int) -> Tensor:
@@ -75,7 +76,7 @@ def test_a_steps_gradients_are_the_projected_ones(tmp_path: Path) -> None:
     assert (products < 0).any(), "no tasks conflict, and nothing is tested"
     expected = pcgrad_factors(products, torch.Generator().manual_seed(config.seed)).float()
     weighted = torch.stack([f * loss for f, loss in zip(expected, losses, strict=True)]).sum()
-    shared = run._shared()
+    shared = shared_parameters(run.model)
     wanted = torch.autograd.grad(weighted, shared, retain_graph=True, allow_unused=True)
     own = torch.autograd.grad(losses[1], list(run.model.heads["depth"].parameters()))
 
