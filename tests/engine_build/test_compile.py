@@ -41,9 +41,9 @@ def test_nvidia_compiles_every_family_of_backbones(
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "batch"), [("avtar-demo", "fp32", 4), ("avtar-demo-fp16", "fp16", 1)]
+    ("name", "precision", "batch"), [("avtar-demo", "fp32", 4), ("avtar-demo-fp16", "fp16", 1), ("avtar-indoor-fp16", "fp16", 1)]
 )
-def test_nvidia_compiles_the_demo_model(
+def test_nvidia_compiles_the_shipped_models(
     nvidia: AvtarEngine, repository: Path, tmp_path: Path, name: str, precision: str, batch: int
 ) -> None:
     model, engine = repository / "models" / f"{name}.onnx", tmp_path / "model.engine"
