@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from avtar_ros.metrics import StreamingMetrics
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH, SEGMENTATION, Maps
+from training.by_source import SourceFigures
 from training.data.batch import Batch
 from training.data.config import DataConfig
 from training.data.datasets import open_dataset
+from training.data.manifest import Source
 from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
 from training.models.inference import InferenceModel
@@ -64,6 +67,16 @@ def evaluate(infer: Infer, card: ModelCard, batches: Iterable[Batch]) -> dict[st
                 seen[DEPTH.name] = seen[DEPTH.name] * card.depth.scale(focal[which])[:, None, None]
             metrics.update(seen, true, to_scale)
     return metrics.compute()
+
+
+def evaluate_sources(infer: Infer, card: ModelCard, sources: Sequence[Source]) -> dict[str, SourceFigures]:
+    """The figures of every source by itself, under their names."""
+    found = {}
+    with tqdm(unit="image", total=sum(len(source.images) for source in sources), desc="real images") as progress:
+        for source in sources:
+            found[source.name] = SourceFigures(source.group, evaluate(infer, card, source.batches()))
+            progress.update(len(source.images))
+    return found
 
 
 def torch_infer(model: InferenceModel) -> Infer:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from avtar_ros.outputs import check_file
 from avtar_ros.tasks import SEGMENTATION, Maps
 from training import seeds
 from training.build import build_model
+from training.by_source import group_means
 from training.checkpoint import Checkpoint
 from training.data.config import DataConfig, RoomsConfig
+from training.data.manifest import read_manifest
 from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
-from training.evaluate import Infer, evaluate, held_out_images, held_out_rooms, torch_infer
+from training.evaluate import Infer, evaluate, evaluate_sources, held_out_images, held_out_rooms, torch_infer
 from training.half_precision import Rounding
 from training.models.inference import InferenceModel
 
@@ -37,7 +40,9 @@ TOLERANCE = 1e-3
 @dataclass(frozen=True)
 class ExportOptions:
     """`rooms` held-out rooms from `seed` on are measured for the card, or for a model of other data all of its
-    validation images, or nothing where `rooms` is 0; `images` are more to compare on.
+    validation images, or nothing where `rooms` is 0; `images` are more to compare on. `manifest` lists real images
+    (`training.data.manifest`): rooms are then measured whatever the model's data, and what was found on real images,
+    the mean over the sources of the file's first group, takes their place in the card.
 
     `precision` is fp32, or fp16 for weights and activations in half precision.
     """
@@ -45,6 +50,7 @@ class ExportOptions:
     rooms: int = seeds.HELD_OUT_ROOMS
     seed: int = seeds.HELD_OUT
     images: Path | None = None
+    manifest: Path | None = None
     precision: str = "fp32"
     command: str = ""
 
@@ -89,14 +95,23 @@ def _is_of_an_export(path: Path) -> bool:
 
 
 def _measured(card: ModelCard, infer: Infer, data: DataConfig, options: ExportOptions) -> ModelCard:
-    """The card with figures on images of its kind that it never saw, where some are asked for."""
-    if not options.rooms:
-        return card
-    if isinstance(data, RoomsConfig):
-        figures = evaluate(infer, card, held_out_rooms(options.rooms, options.seed, card))
-    else:
-        figures = evaluate(infer, card, held_out_images(data, card))
-    return card.replace(metrics={key: round(value, 4) for key, value in figures.items()})
+    """The card with figures on images that it never saw, where some are asked for."""
+    figures: dict[str, float] = {}
+    if options.rooms:
+        of_rooms = isinstance(data, RoomsConfig) or options.manifest is not None
+        unseen = held_out_rooms(options.rooms, options.seed, card) if of_rooms else held_out_images(data, card)
+        figures = evaluate(infer, card, unseen)
+    if options.manifest is None:
+        return card.replace(metrics=_rounded(figures))
+    groups = group_means(evaluate_sources(infer, card, read_manifest(options.manifest, card)))
+    real = next(iter(groups.values()))
+    lines = {"measured.rooms": figures, **{f"measured.real.{group}": found for group, found in groups.items()}}
+    provenance = card.provenance | {name: json.dumps(_rounded(found)) for name, found in lines.items() if found}
+    return card.replace(metrics=_rounded(figures | real), provenance=provenance)
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {key: round(value, 4) for key, value in figures.items()}
 
 
 def load_model(checkpoint: Checkpoint) -> InferenceModel:
@@ -178,8 +193,11 @@ def _comparison_images(card: ModelCard, folder: Path | None) -> Iterable[NDArray
 def _provenance(checkpoint: Checkpoint, options: ExportOptions) -> dict[str, str]:
     data = checkpoint.config.data
     measured = "not measured"
-    if options.rooms:
-        rooms = f"{options.rooms} synthetic rooms from seed {options.seed}"
+    rooms = f"{options.rooms} synthetic rooms from seed {options.seed}" if options.rooms else "not measured"
+    if options.manifest is not None:
+        real = f"mean over the real sources of the first group in {options.manifest.name}"
+        measured = f"depth and normals: {real}; segmentation and edges: {rooms}"
+    elif options.rooms:
         measured = rooms if isinstance(data, RoomsConfig) else f"validation images of: {data.description}"
     return {
         "config": checkpoint.config.name,

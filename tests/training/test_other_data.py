@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
+from tests.training.data import test_manifest
 from tests.training.data.layouts import write_cityscapes_frame
 from tests.training.data.recordings import write_bag
 from training.checkpoint import load_checkpoint
 from training.cli import main
 from training.config import load_config
 from training.evaluate import held_out_images
-from training.export import ExportOptions, _measured, _provenance
+from training.export import ExportOptions, _measured, _provenance, export
 from training.fit import fit, new_card
 
 
@@ -78,3 +79,19 @@ def test_the_figures_of_a_card_are_of_the_data_it_was_trained_on(tmp_path: Path)
         "validation images of: camera recording run.mcap"
     )
     assert _measured(checkpoint.card, infer, checkpoint.config.data, ExportOptions(rooms=0)).metrics == {}
+
+
+def test_a_card_has_what_was_measured_on_real_images_first(checkpoint_path: Path, tmp_path: Path) -> None:
+    entries = [test_manifest.entry("wall"), test_manifest.entry("table", "tables")]
+    manifest = test_manifest.write(tmp_path, entries)
+    card = export(
+        load_checkpoint(checkpoint_path), tmp_path / "model.onnx", ExportOptions(rooms=2, seed=7, manifest=manifest)
+    )
+    assert card.provenance["measured_on"] == (
+        "depth and normals: mean over the real sources of the first group in real.json; "
+        "segmentation and edges: 2 synthetic rooms from seed 7"
+    )
+    rooms, walls = (json.loads(card.provenance[f"measured.{of}"]) for of in ("rooms", "real.rooms"))
+    assert card.metrics == rooms | walls
+    assert {key.split(".")[0] for key in walls} == {"depth", "normals"}
+    assert "measured.real.tables" in card.provenance

@@ -83,19 +83,11 @@ def _by_data(options: argparse.Namespace, card: ModelCard, infer: Infer) -> tupl
 
 def _by_source(options: argparse.Namespace, card: ModelCard, infer: Infer) -> tuple[str, Any]:
     """Figures on the images of a manifest, as text and for a JSON file."""
-    from tqdm import tqdm
-
-    from training.by_source import SourceFigures, group_means, table
+    from training.by_source import group_means, table
     from training.data.manifest import read_manifest
-    from training.evaluate import evaluate
+    from training.evaluate import evaluate_sources
 
-    sources = read_manifest(options.manifest, card)
-    total = sum(len(source.images) for source in sources)
-    with tqdm(unit="image", total=total, desc=str(options.manifest)) as progress:
-        found = {
-            source.name: SourceFigures(source.group, evaluate(infer, card, _counted(source.batches(), progress)))
-            for source in sources
-        }
+    found = evaluate_sources(infer, card, read_manifest(options.manifest, card))
     by_name = {name: {"group": source.group, **source.figures} for name, source in found.items()}
     return table(found), {"groups": group_means(found), "sources": by_name}
 

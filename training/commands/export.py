@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="last.safetensors of the last phase")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="pictures to compare on, beside rooms and noise")
+    parser.add_argument("--manifest", type=Path, metavar="FILE",
+                        help="real images to measure on for the card, too (as `evaluate --manifest`)")  # fmt: skip
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32",
                         help="of weights and activations; fp16 is for TensorRT (default: %(default)s)")  # fmt: skip
     add_rooms(parser, int)  # none is a choice: a model whose card has no figures
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     card = export(
         load_checkpoint(options.checkpoint),
         options.out,
-        ExportOptions(options.rooms, options.seed, options.images, options.precision, command),
+        ExportOptions(options.rooms, options.seed, options.images, options.manifest, options.precision, command),
     )
     print(figures_text(card.metrics))
     for key, agreement in card.provenance.items():
