@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.names import printable
 
 
 def make_folder(path: Path) -> None:
@@ -16,6 +17,22 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AvtarError(f"{path}: cannot be made a folder for the output ({error.strerror}).") from error
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with ~ replaced by the home folder; raises AvtarError where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise AvtarError(f"{printable(str(path))}: there is no such home folder.") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; false also for names that no file system takes."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def partial_name(path: Path) -> Path:

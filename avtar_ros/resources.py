@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 
 MODELS = "models"
 DEMO_MODEL = "models/avtar-demo.onnx"
@@ -37,7 +38,7 @@ def find_model(model: str | Path | None = None) -> Path:
     """
     if model is None:
         return find_resource(DEMO_MODEL)
-    path = Path(model).expanduser()
+    path = expanded(model)
     if path.exists():
         return path
     shipped = {file.stem: file for file in sorted(find_resource(MODELS).glob("*.onnx"))}

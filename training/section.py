@@ -8,6 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
+
 
 def _not_a_truth_value(value: Any) -> Any:
     if isinstance(value, bool):
@@ -20,7 +23,16 @@ Real = Annotated[float, BeforeValidator(_not_a_truth_value)]
 """Not strict: 1e-4 without a point is text to YAML."""
 Positive = Annotated[Whole, Field(gt=0)]
 PositiveReal = Annotated[Real, Field(gt=0)]
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return expanded(path)
+    except AvtarError as error:
+        raise ValueError(str(error)) from error
+
+
+UserPath = Annotated[Path, AfterValidator(_expanded)]
 
 
 def one_or_several(value: Any) -> Any:

@@ -33,6 +33,7 @@ from avtar_ros.demo.recording import LIVE_S, is_bag, record
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 from avtar_ros.model_card import ModelCard
 from avtar_ros.outputs import OutputFolder
 from avtar_ros.predict.lens import LensOptions
@@ -161,14 +162,14 @@ def _bag_of(source: str, options: argparse.Namespace, model: Path) -> tuple[Path
     if is_bag(source):
         if (options.focal_px, options.fov, options.seconds) != (None, None, None):
             raise AvtarError(f"{source}: is a bag, which is played as it is, without --fov, --focal-px and --seconds.")
-        return Path(source).expanduser(), []
+        return expanded(source), []
     with OutputFolder(options.out, [Path(source), model]) as folder:
         folder.claim(INPUT)
         return folder.path / INPUT, [record(source, folder.path / INPUT, lens, options.seconds)]
 
 
 def _title(source: str) -> str:
-    path = Path(source).expanduser()
+    path = expanded(source)
     return path.resolve().stem if path.exists() else without_password(source)
 
 

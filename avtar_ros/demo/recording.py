@@ -15,6 +15,7 @@ from tqdm import tqdm
 from avtar_ros.bags.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, FRAME_ID
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.predict.inputs import Input, Shot, open_input
 from avtar_ros.predict.lens import LensOptions
@@ -29,7 +30,7 @@ JPEG_QUALITY = 95
 
 def is_bag(source: str) -> bool:
     """Whether a source is a bag already, or at least nothing else that could be recorded."""
-    path = Path(source).expanduser()
+    path = expanded(source)
     if source == "-" or source.isdigit() or source.startswith("/dev/video") or STREAM.match(source):
         return False
     if path.is_dir():

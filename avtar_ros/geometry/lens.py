@@ -16,14 +16,19 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
-from avtar_ros.geometry.camera_model import FISHEYE, CameraModel
+from avtar_ros.geometry.camera_model import FISHEYE, CameraModel, rays
 
 PINHOLE = "plumb_bob"
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 _SQUARE = 0.02
 """By how much two ratios of sides may differ and still be the same, as sizes are whole numbers."""
+MOST_PIXELS = 2**16
+"""Of a side of a sensor."""
+LEAST_FOCAL, MOST_FOCAL = 1e-3, 1e4
+"""In widths of the image: a fisheye has 0.3, a telescope 200."""
 _OPENCV_COUNTS = (4, 5, 8, 12, 14)
 """How many coefficients OpenCV's model of a lens may have; those of shorter ones are the first of longer ones."""
 
@@ -91,7 +96,12 @@ def read_lens(info: Any, width: int, height: int, rectified: bool = False) -> Le
     model = _undistortable(_with_fy(model, notes), notes)
     if model is None:
         return Lens(None, tuple(notes), odd=True)
-    return Lens(_of_part(model, info, width, height, notes), tuple(notes))
+    if model.width > MOST_PIXELS or model.height > MOST_PIXELS:
+        return Lens(None, (f"CameraInfo is of {model.width}x{model.height} pixels, which no sensor has.",))
+    part = _of_part(model, info, width, height, notes)
+    if fault := _fault(part):
+        return Lens(None, (*notes, f"CameraInfo is not used: {fault}."))
+    return Lens(part, tuple(notes))
 
 
 def _of_k_or_p(sensor: CameraModel, rectified: bool, notes: list[str]) -> CameraModel | None:
@@ -156,6 +166,21 @@ def _undistortable(model: CameraModel, notes: list[str]) -> CameraModel | None:
     return dataclasses.replace(model, d=(*d, *(0.0,) * count)[:count], distortion_model=kind)
 
 
+def _fault(model: CameraModel) -> str | None:
+    """Why this cannot be the lens of any images; None where it can."""
+    fx, fy = model.k[0], model.k[4]
+    if not all(map(math.isfinite, (*model.k, *model.p, *model.r))):
+        return "not all of it are finite numbers"
+    if not all(LEAST_FOCAL * model.width <= f <= MOST_FOCAL * model.width for f in (fx, fy)):
+        return f"focal lengths of {fx:g} and {fy:g} px cannot be those of images {model.width} px wide"
+    try:
+        with np.errstate(over="ignore"):
+            looks = rays(model, max(1, min(model.width, model.height) // 2))
+    except cv2.error as error:
+        return f"its distortion cannot be undone ({error.err})"
+    return None if np.isfinite(looks).all() else "its distortion cannot be undone"
+
+
 def _of_part(model: CameraModel, info: Any, width: int, height: int, notes: list[str]) -> CameraModel:
     """The lens of images that are cut out of the sensor and resized."""
     roi = getattr(info, "roi", None)
@@ -170,6 +195,12 @@ def _of_part(model: CameraModel, info: Any, width: int, height: int, notes: list
         notes.append(
             f"CameraInfo has a region of interest of {columns}x{rows}, but images have the size of the whole sensor: "
             "they were taken as not cut."
+        )
+        is_cut = False
+    if is_cut and (left + columns > full.width or top + rows > full.height):
+        notes.append(
+            f"CameraInfo has a region of interest of {columns}x{rows} at {left}, {top}, which is not within its "
+            f"{full.width}x{full.height} pixels: images were taken as not cut."
         )
         is_cut = False
     seen = full.cut(left, top, columns, rows) if is_cut and columns > 0 and rows > 0 else full

@@ -128,6 +128,13 @@ class NodeCamera:
             self._lens = asked, info, read_lens(info, width, height, rectified)
         return self._lens[2]
 
+    @property
+    def info_fault(self) -> str | None:
+        """Why the newest CameraInfo is not used, as far as images have been seen."""
+        if self._lens is None or self._lens[2].model is not None:
+            return None
+        return " ".join(self._lens[2].notes) or None
+
     def _find_source(self) -> tuple[str, Any] | None:
         """The source now used while it is published; else the first that is, or would be if there is but one."""
         sources = self.source.sources

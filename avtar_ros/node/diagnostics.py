@@ -45,14 +45,32 @@ class Status:
     values: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Errors:
+    """How many callbacks went wrong, and whether one did of late."""
+
+    count: int = 0
+    recently: bool = False
+
+
 def engine_status(
-    state: str, model: str, engine: str, latency_ms: Mapping[str, Mapping[str, float]], sensors: Mapping[str, float]
+    state: str,
+    model: str,
+    engine: str,
+    latency_ms: Mapping[str, Mapping[str, float]],
+    sensors: Mapping[str, float],
+    errors: Errors = Errors(),
 ) -> Status:
     """The engine and the machine; `latency_ms` as NodeStatistics gives it."""
     values: dict[str, object] = {"state": state, "model": model, "engine": engine}
     for step, figures in latency_ms.items():
         values |= {f"{step} {percentile} (ms)": figure for percentile, figure in figures.items()}
     values |= {f"{name} ({'W' if name.startswith('power') else '°C'})": round(x, 2) for name, x in sensors.items()}
+    if errors.count:
+        values["callbacks that went wrong"] = errors.count
+    if errors.recently:
+        message = f"{state}; a callback went wrong of late: the log says how"
+        return Status("engine", Level.ERROR, message, engine, values)
     return Status("engine", Level.OK, state, engine, values)
 
 
@@ -64,6 +82,7 @@ def camera_status(
     wanted_since_ns: int,
     now_ns: int,
     settings: NodeParameters,
+    info_fault: str | None = None,
 ) -> Status:
     """A camera whose images come on `topic`, wanted since a moment of the monotonic clock (0: not wanted)."""
     age_s = flow.age_ns / 1e9
@@ -89,6 +108,8 @@ def camera_status(
     elif settled and flow.per_second("published") < min_rate:
         rate = flow.per_second("published")
         faults += [(Level.WARN, f"{rate:.1f} frames per second published, fewer than min_rate {min_rate:g}")]
+    if info_fault:
+        faults += [(Level.WARN, info_fault)]
     if failed := flow.recently["failed"]:
         faults += [(Level.ERROR, f"{failed} frames failed of late: the log says why")]
     if malformed := flow.recently["malformed"]:

@@ -23,13 +23,14 @@ from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.node.camera import CameraInput, NodeCamera
 from avtar_ros.node.device_sensors import read_sensors
-from avtar_ros.node.diagnostics import Diagnostics, Status, camera_status, engine_status
+from avtar_ros.node.diagnostics import Diagnostics, Errors, Status, camera_status, engine_status
 from avtar_ros.node.engine_loader import EngineLoader
 from avtar_ros.node.outputs import CameraOutputs
 from avtar_ros.node.parameters import NodeParameters
 from avtar_ros.node.pipeline import Arrival, Pipeline, stamp_ns
-from avtar_ros.node.statistics import NodeStatistics
+from avtar_ros.node.statistics import RECENTLY_NS, NodeStatistics
 from avtar_ros.perception import Perception
+from avtar_ros.ros.edges import Edge
 from avtar_ros.ros.events import PublisherEventCallbacks, publisher_events
 from avtar_ros.ros.parameters import (
     changed_parameters,
@@ -87,14 +88,16 @@ class MultitaskNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("multitask_node")
+        self.edge = Edge(self.get_logger())
         self._engine: Engine | None = None
         self._loader = EngineLoader()
         self._cameras: dict[str, NodeCamera] = {}
         self._pipeline: Pipeline | None = None
         self._statistics = NodeStatistics(())
         declare_parameters(self, NodeParameters, self._accept)
-        serve_set_parameters(self, self._prepare)
+        serve_set_parameters(self, self.edge, self._prepare)
         self.create_service(Trigger, "~/stats", self._on_stats)
+        self.edge.guard_services(self)
         # It never stands still nor jumps: with use_sim_time the node's own waits for /clock.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(ADAPT_PERIOD_S, self._adapt, clock=steady)
@@ -177,8 +180,10 @@ class MultitaskNode(LifecycleNode):
     async def _prepare(self, parameter: Parameter[Any]) -> None:
         """Before a parameter is set: load another model while the executor goes on."""
         value, executor = parameter.value, self.executor
-        if self._engine and executor and parameter.name == "model" and value != self._settings.model:
-            await self._loader.load_ahead(dataclasses.replace(self._settings, model=str(value)), executor)
+        if parameter.name != "model" or not isinstance(value, str):
+            return
+        if self._engine and executor and value != self._settings.model:
+            await self._loader.load_ahead(dataclasses.replace(self._settings, model=value), executor)
 
     def _accept(self, new: NodeParameters) -> None:
         """Let changed parameters take effect between two frames, or raise AvtarError where that cannot be."""
@@ -240,6 +245,7 @@ class MultitaskNode(LifecycleNode):
             **about,
             "state": self._state,
             **self._statistics.report(),
+            "errors": self.edge.count,
             "sensors": read_sensors(),
             "diagnostics": statuses,
         }
@@ -251,7 +257,9 @@ class MultitaskNode(LifecycleNode):
         engine, statistics, now_ns = self._engine, self._statistics, time.monotonic_ns()
         model, description = (engine.card.name, engine.description) if engine else ("none", "none")
         return [
-            engine_status(self._state, model, description, statistics.latency_ms(), read_sensors()),
+            engine_status(
+                self._state, model, description, statistics.latency_ms(), read_sensors(), self._errors(now_ns)
+            ),
             *(
                 camera_status(
                     name,
@@ -261,10 +269,14 @@ class MultitaskNode(LifecycleNode):
                     camera.wanted_since_ns,
                     now_ns,
                     self._settings,
+                    camera.info_fault,
                 )
                 for name, camera in self._cameras.items()
             ),
         ]
+
+    def _errors(self, now_ns: int) -> Errors:
+        return Errors(self.edge.count, 0 < now_ns - self.edge.last_ns < RECENTLY_NS)
 
     @property
     def _state(self) -> str:

@@ -197,15 +197,16 @@ class CameraOutputs:
         """Publish the wanted topics of a frame under its header, untouched; returns whether there was something.
 
         All are made before the first is published, and then the largest goes first: whom a message wakes, competes for
-        the cores with what is left to do. Each is made within `contained(its name)`: one that fails takes no others
-        with it.
+        the cores with what is left to do. Each is made and sent within `contained(its name)`: one that fails takes no
+        others with it.
         """
-        filled = []
+        filled: list[tuple[str, Topic[FrameMaps]]] = []
         for name, topic in self._frame_topics.items():
             if name in wanted:
                 with contained(name):
                     if topic.fill(maps):
-                        filled.append(topic)
-        for topic in sorted(filled, key=lambda topic: topic.nbytes, reverse=True):
-            topic.publish(header)
+                        filled.append((name, topic))
+        for name, topic in sorted(filled, key=lambda each: each[1].nbytes, reverse=True):
+            with contained(name):
+                topic.publish(header)
         return bool(filled)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 from avtar_ros.resources import DEMO_MODEL, find_resource
 from avtar_ros.ros.parameters import parameter
 
@@ -82,18 +83,21 @@ class NodeParameters(OutputParameters):
         (0.0,),
         "Frames per second taken from a camera at most, 0 for all. One number for all cameras, or one for each.",
         limits=(0.0, 1000.0),
+        least=0.001,
         dynamic=True,
     )
     min_rate: tuple[float, ...] = parameter(
         (0.0,),
         "Frames per second published at least, else diagnostics warn. One number for all cameras, or one for each.",
         limits=(0.0, 1000.0),
+        least=0.001,
         dynamic=True,
     )
     max_age: float = parameter(
         0.0,
         "Seconds since its stamp after which a frame is dropped, as too old to matter. 0 for never.",
         limits=(0.0, 3600.0),
+        least=0.001,
         dynamic=True,
     )
     camera_timeout: float = parameter(
@@ -142,7 +146,7 @@ class NodeParameters(OutputParameters):
 
     @property
     def model_path(self) -> Path:
-        return Path(self.model).expanduser() if self.model else find_resource(DEMO_MODEL)
+        return expanded(self.model) if self.model else find_resource(DEMO_MODEL)
 
     @property
     def engine_options(self) -> EngineOptions:

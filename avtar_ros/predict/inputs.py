@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.pictures import in_order
 from avtar_ros.predict.lens import Lens, exif_lens
@@ -73,7 +74,7 @@ class Input(AbstractContextManager["Input"]):
 def open_input(source: str, topic: str | None = None) -> Input:
     """Open a picture, a folder of pictures, a video, a bag (its `topic`), a webcam, a stream, or a picture on standard
     input ("-"). Raises AvtarError where there is nothing to open."""
-    path = Path(source).expanduser()
+    path = expanded(source)
     if source == STDIN:
         return StandardInput()
     if path.is_file() and path.suffix.lower() in PICTURES:
@@ -123,7 +124,7 @@ class Stream(Input):
     def __init__(self, name: str, source: FrameSource) -> None:
         super().__init__()
         self._source = source
-        path = Path(name).expanduser()
+        path = expanded(name)
         self.paths = [path] if path.exists() else []
         self.name = path.stem if path.exists() else re.sub(r"\W+", "-", source.description).strip("-")
         self.live, self.count, self.rate_hz = source.live, source.count, source.rate_hz

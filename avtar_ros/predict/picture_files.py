@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """The picture in a file as RGB (H, W, 3), upright as its EXIF data say. Raises AvtarError."""
     try:
-        content = path.expanduser().read_bytes()
+        content = expanded(path).read_bytes()
     except OSError as error:
         raise AvtarError(f"{path}: cannot be read ({error.strerror}). Give the path of a picture.") from error
     return decode_picture(content, str(path))

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 from avtar_ros.resources import find_resource
 from avtar_ros.ros.isolation import PROFILE_NAMES, profile_name, transport_environment
 
@@ -55,7 +56,7 @@ def names(name: str, text: str) -> list[str]:
 
 def file(name: str, text: str) -> str:
     """A file that exists; raises AvtarError."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     if not path.is_file():
         raise AvtarError(f"argument {name}: {path.absolute()}: no such file.")
     return str(path)

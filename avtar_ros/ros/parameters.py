@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParameters
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import ParameterException, ParameterNotDeclaredException
 from rclpy.parameter import Parameter
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.names import printable, printable_lines
+from avtar_ros.ros.edges import Edge, refused
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -38,18 +41,36 @@ class Rules:
     limits: tuple[float, float] | None
     choices: tuple[str, ...]
     dynamic: bool
+    least: float = 0.0
 
     def fault(self, value: Any) -> str:
-        """Why this cannot be the value, or nothing. ROS itself checks the limits of a single number."""
+        """Why this cannot be the value, or nothing. ROS itself checks no more than the limits of a single number."""
         if self.choices and value not in self.choices:
             return f"must be one of: {', '.join(self.choices)}"
         if isinstance(value, tuple) and not value:
             return "must not be empty"
-        if isinstance(value, tuple) and self.limits:
-            low, high = self.limits
-            if outside := [number for number in value if not low <= number <= high]:
-                return f"{outside[0]} is out of range: each must be from {low:g} to {high:g}"
+        numbers = [number for number in (value if isinstance(value, tuple) else (value,)) if self.limits]
+        each = "each " * isinstance(value, tuple)
+        if outside := [number for number in numbers if not self._within(number)]:
+            return f"{outside[0]} is out of range: {each}must be {self.range}"
+        if small := [number for number in numbers if 0 < number < self.least]:
+            return f"{small[0]} is too small to mean anything: {each}must be 0, or at least {self.least:g}"
+        if any(isinstance(text, str) and "\0" in text for text in (value if isinstance(value, tuple) else (value,))):
+            return "must not contain the character NUL"
         return ""
+
+    def _within(self, number: Any) -> bool:
+        """False for NaN as well."""
+        assert self.limits
+        low, high = self.limits
+        return isinstance(number, (int, float)) and (low <= number <= high)
+
+    @property
+    def range(self) -> str:
+        """The limits in words."""
+        assert self.limits
+        low, high = self.limits
+        return f"from {low:g} to {high:g}"
 
 
 def parameter(
@@ -59,12 +80,13 @@ def parameter(
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
     dynamic: bool = False,
+    least: float = 0.0,
 ) -> T:
     """A data class field that is a ROS parameter: bool, int, float, str, or a tuple of strings or floats, not empty.
 
-    Limits hold for each number of a tuple.
+    Limits hold for each number of a tuple; `least` is the smallest that means something, where 0 has a meaning too.
     """
-    return dataclasses.field(default=default, metadata={"rules": Rules(description, limits, choices, dynamic)})
+    return dataclasses.field(default=default, metadata={"rules": Rules(description, limits, choices, dynamic, least)})
 
 
 def declare_parameters(node: Node, record: type[T], accept: Callable[[T], None] | None = None) -> None:
@@ -89,7 +111,7 @@ def declare_parameters(node: Node, record: type[T], accept: Callable[[T], None] 
             try:
                 (accept or _refuse_changes(old))(dataclasses.replace(old, **changes))  # type: ignore[type-var]
             except AvtarError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+                return SetParametersResult(successful=False, reason=printable_lines(str(error)))
         return result
 
     node.add_on_set_parameters_callback(check)
@@ -109,20 +131,33 @@ def read_parameters(node: Node, record: type[T]) -> T:
     return record(**{name: _value(node.get_parameter(name)) for name in _rules(record)})
 
 
-def serve_set_parameters(node: Node, prepare: Callable[[Parameter[Any]], Awaitable[None]]) -> None:
+async def _nothing(_: Parameter[Any]) -> None:
+    pass
+
+
+def serve_set_parameters(
+    node: Node, edge: Edge, prepare: Callable[[Parameter[Any]], Awaitable[None]] = _nothing
+) -> None:
     """Await `prepare` before each parameter is set by the service ~/set_parameters, other callbacks going on.
 
-    The service that rclpy makes has the executor wait for whatever setting a parameter takes.
+    The service that rclpy makes has the executor wait for whatever setting a parameter takes, and gives no answer where
+    a value has a type that it does not know. Here each parameter has its own answer.
     """
-    async def on_set(request: SetParameters.Request, response: SetParameters.Response) -> SetParameters.Response:
-        for message in request.parameters:
+
+    async def set_one(message: ParameterMessage) -> SetParametersResult:
+        try:
             p = Parameter.from_parameter_msg(message)
             await prepare(p)
-            try:
-                result = node.set_parameters_atomically([p])
-            except ParameterNotDeclaredException as error:
-                result = SetParametersResult(successful=False, reason=str(error))
-            response.results.append(result)
+            return node.set_parameters_atomically([p])
+        except (ParameterNotDeclaredException, AvtarError, ValueError, TypeError) as error:  # of values from outside
+            return refused(error)
+        except Exception as error:  # noqa: BLE001, the service's edge: logged, counted, and told to who asked
+            edge.caught(f"setting the parameter {printable(message.name)}")
+            return refused(error)
+
+    async def on_set(request: SetParameters.Request, response: SetParameters.Response) -> SetParameters.Response:
+        for message in request.parameters:
+            response.results.append(await set_one(message))
         return response
 
     (service,) = (service for service in node.services if service.srv_name.endswith("/set_parameters"))
@@ -166,12 +201,14 @@ def _descriptor(rules: Rules, default: Any) -> ParameterDescriptor:
         descriptor.additional_constraints = f"One of: {', '.join(rules.choices)}"
     if isinstance(default, list):
         if rules.limits:  # for which ROS has ranges of single numbers only
-            low, high = rules.limits
-            descriptor.additional_constraints = f"Each from {low:g} to {high:g}"
+            least = f", 0 or at least {rules.least:g}" if rules.least else ""
+            descriptor.additional_constraints = f"Each {rules.range}{least}"
     elif rules.limits and isinstance(default, int):
         first, last = map(int, rules.limits)
         descriptor.integer_range = [IntegerRange(from_value=first, to_value=last, step=1)]
     elif rules.limits:
         low, high = rules.limits
+        if rules.least:
+            descriptor.additional_constraints = f"0, or at least {rules.least:g}"
         descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
     return descriptor

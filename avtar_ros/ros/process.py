@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.ros.edges import Edge
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAME_WISH_S = 2.0
@@ -39,6 +40,10 @@ class RunnableNode(Protocol):
     def destroy_node(self) -> None: ...
 
     def get_logger(self) -> Any: ...
+
+    @property
+    def edge(self) -> Edge:
+        """Where errors of its callbacks end."""
 
 
 def run(create: Callable[[], RunnableNode]) -> int:
@@ -80,7 +85,8 @@ def _spin(node: Any) -> int:
         node.start(end)
         executor.add_node(node)
         while not exit_codes:
-            executor.spin_once()
+            with node.edge.contained("a callback"):
+                executor.spin_once()
         return exit_codes[0]
     finally:
         with ending:

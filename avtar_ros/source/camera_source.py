@@ -27,9 +27,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from avtar_ros.errors import AvtarError
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import ImageFields, is_compressed, to_message_fields, to_rgb
+from avtar_ros.ros.edges import Edge
 from avtar_ros.ros.messages import data_array
 from avtar_ros.ros.names import COMPRESSED, check_topic
-from avtar_ros.ros.parameters import declare_parameters, parameter, read_parameters
+from avtar_ros.ros.parameters import declare_parameters, parameter, read_parameters, serve_set_parameters
 from avtar_ros.ros.process import run
 from avtar_ros.ros.qos import publisher_overrides, reliable
 from avtar_ros.source.frame_sources import FrameSource, SourceFrame, open_source, schedule
@@ -98,7 +99,10 @@ class CameraSource(Node):
 
     def __init__(self) -> None:
         super().__init__("camera_source")
+        self.edge = Edge(self.get_logger())
         declare_parameters(self, SourceParameters)
+        serve_set_parameters(self, self.edge)
+        self.edge.guard_services(self)
         self._settings = read_parameters(self, SourceParameters)
         self._stopping = threading.Event()
         self._player: threading.Thread | None = None

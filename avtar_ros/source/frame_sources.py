@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import to_message_fields
 from avtar_ros.pictures import in_order
@@ -102,7 +103,7 @@ def _open(source: str, topics: Sequence[str]) -> FrameSource:
         return WebcamSource(source)
     if STREAM.match(source):
         return StreamSource(source)
-    path = Path(source).expanduser()
+    path = expanded(source)
     if not path.exists():
         raise SourceError(f"{path}: no such bag, video or folder of pictures, nor a picture.")
     if path.suffix.lower() in PICTURES:

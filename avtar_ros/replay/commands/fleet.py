@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from avtar_ros.command_line import DONE, FAILED, Command, not_negative, positive, positive_int
 from avtar_ros.errors import AvtarError
+from avtar_ros.files import expanded
 from avtar_ros.outputs import OutputFolder
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.fleet import places
@@ -116,7 +117,7 @@ def _work(jobs: list[Job], options: argparse.Namespace) -> Iterator[Outcome]:
 
 def _absolute(address: str) -> str:
     """The same address from wherever a worker runs."""
-    return str(Path(address).expanduser().absolute()) if places.is_local(address) else address
+    return str(expanded(address).absolute()) if places.is_local(address) else address
 
 
 def _print(report: FleetReport) -> None:
