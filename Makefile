@@ -13,7 +13,7 @@ PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-ve
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-jazzy test-humble test-ros lint test-gpu gpu-tests chromium gcc clean
+.PHONY: help demo test test-jazzy test-humble test-ros lint docs test-gpu gpu-tests chromium gcc clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-ros: $(ROS_VENV)/stamp  ## run the launch files under ROS's own tools: thos
 	$(if $(ROS_SOURCES),$(ROS_VENV)/bin/python tests/install_ros_tools.py '$(ROS_SOURCES)')
 	AMENT_PREFIX_PATH="$(if $(ROS_SOURCES),$(CURDIR)/$(ROS_VENV):)$$AMENT_PREFIX_PATH" \
 	    $(ROS_VENV)/bin/python -m pytest tests/avtar_ros/test_launch.py tests/avtar_ros/test_ros_tools.py
+
+docs: $(VENV)/docs.stamp  ## make the documentation as a site, in build/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 
 lint: $(VENV)/test.stamp  ## check style, types and Dockerfiles alone
 	$(VENV)/bin/ruff check
@@ -112,6 +115,10 @@ $(VENV)/demo.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
 	$(PIP) --no-build-isolation --editable '.[onnxruntime,ros-wheels]'
 	@touch $@
 
+$(VENV)/docs.stamp: $(DESCRIPTION) $(VENV)/demo.stamp
+	$(PIP) --no-build-isolation --editable '.[docs]'
+	@touch $@
+
 $(VENV)/test.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
-	$(PIP) --no-build-isolation --editable '.[compile-check,fleet,onnxruntime,rerun,ros-wheels,test,train]'
+	$(PIP) --no-build-isolation --editable '.[compile-check,docs,fleet,onnxruntime,rerun,ros-wheels,test,train]'
 	@touch $@ $(VENV)/demo.stamp

