@@ -79,8 +79,9 @@ class Judge:
     def __init__(self, card: ModelCard, max_depth_m: float | None = None, tasks: Sequence[str] | None = None) -> None:
         self.card = card
         tasks = tasks or card.tasks
-        self.meters = [*truth_meters(card, tasks, max_depth_m), *_meters_without_truth(tasks)]
-        self.known = {key: figure for meter in self.meters for key, figure in meter.figures_given.items()}
+        self._all_meters = (*truth_meters(card, tasks, max_depth_m), *_meters_without_truth(tasks))
+        self._given_up: set[str] = set()
+        self.known = {key: figure for meter in self._all_meters for key, figure in meter.figures_given.items()}
         self.problems: list[str] = []
         self.times: list[FrameTime] = []
         self.table = FrameTable()
@@ -114,6 +115,11 @@ class Judge:
         self._before[camera] = replace(view, before=None)
         self.table.add(frame.stamp_ns, camera, latency_ns, figures)
         self.times.append(FrameTime(frame.stamp_ns, latency_ns))
+
+    @property
+    def meters(self) -> list[Meter]:
+        """Those that measure: all but the ones that the truth turned out not to fit."""
+        return [meter for meter in self._all_meters if meter.name not in self._given_up]
 
     @property
     def figures(self) -> dict[str, float]:
@@ -151,12 +157,13 @@ class Judge:
     def _measure(self, view: View) -> dict[str, Sums]:
         """The sums of every meter that can measure something; one to which the truth does not fit is given up."""
         measured = {}
-        for meter in tuple(self.meters):
+        for meter in self.meters:
             try:
                 sums = meter.measure(view)
             except MetricError as error:
-                self.meters.remove(meter)
-                self.problems.append(f"{TASKS[meter.name].title} is not measured: {error}")
+                self._given_up.add(meter.name)
+                what = TASKS[meter.task].title if isinstance(meter, TruthMeter) else meter.name
+                self.problems.append(f"{what} is not measured: {error}")
                 continue
             if sums is not None:
                 measured[meter.name] = sums
