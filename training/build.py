@@ -13,8 +13,8 @@ from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
-from training.data.config import RoomsConfig
 from training.errors import TrainingError
+from training.licences import licence_of_model
 from training.models.backbone import Backbone, load_backbone
 from training.models.multitask import MultitaskModel
 
@@ -61,7 +61,7 @@ def new_card(config: RunConfig, before: Checkpoint | None = None) -> ModelCard:
         classes=classes if SEGMENTATION.name in config.tasks else (),
         depth=depth if DEPTH.name in config.tasks else None,
         training_data=data,
-        licence=config.licence or ("Apache-2.0" if isinstance(config.data, RoomsConfig) else ""),
+        licence=licence_of_model(config, before),
     )
 
 

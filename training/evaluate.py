@@ -58,6 +58,8 @@ def evaluate(infer: Infer, card: ModelCard, batches: Iterable[Batch]) -> dict[st
     for batch in batches:
         maps = infer(batch.image.numpy())
         truth = {name: batch.maps[name].numpy() for name in card.tasks if name in batch.maps}
+        if batch.relative is not None and DEPTH.name in truth:  # disparity of unknown scale and shift judges nothing
+            truth[DEPTH.name] = np.where(batch.relative.numpy()[:, None, None], np.nan, truth[DEPTH.name])
         focal = batch.focal.numpy()
         for which, to_scale in ((np.isfinite(focal), True), (np.isnan(focal), False)):
             if not which.any():

@@ -40,9 +40,18 @@ class Objective(nn.Module):
         if self.card.depth is not None and DEPTH.name in targets:  # as the card's camera would see it
             targets[DEPTH.name] = targets[DEPTH.name] / self.card.depth.scale(batch.focal)[:, None, None]
         return {
-            name: self.weights.get(name, 1.0) * self.unweighted[name](raw[name].float(), target)
+            name: self.weights.get(name, 1.0) * self._loss(name, raw[name].float(), target, batch.relative)
             for name, target in targets.items()
         }
+
+    def _loss(self, name: str, raw: Tensor, target: Tensor, relative: Tensor | None) -> Tensor:
+        """Of the images whose target is what it is called, and of those where it is known up to scale and shift."""
+        to_scale = LEARNT[name].relative_loss
+        if relative is None or to_scale is None:
+            return self.unweighted[name](raw, target)
+        which = relative.view(-1, *[1] * (target.dim() - 1))
+        metric, other = target.masked_fill(which, torch.nan), target.masked_fill(~which, torch.nan)
+        return self.unweighted[name](raw, metric) + to_scale(raw, other)
 
     def balanced(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What each task adds to the sum that is minimised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +44,7 @@ def flipped(batch: Batch, which: Tensor) -> Batch:
         return torch.where(which.view(-1, *[1] * (values.dim() - 1)), turned(values.flip(2)), values)
 
     maps = {name: mirror(values, LEARNT[name].mirrored) for name, values in batch.maps.items()}
-    return Batch(mirror(batch.image), maps, batch.focal)
+    return replace(batch, image=mirror(batch.image), maps=maps)
 
 
 def zoomed(batch: Batch, scale: Tensor, place: Tensor) -> Batch:
@@ -69,7 +70,7 @@ def zoomed(batch: Batch, scale: Tensor, place: Tensor) -> Batch:
 
     image = cut(batch.image, "bilinear").round().to(torch.uint8)
     maps = {name: cut(values, "nearest").to(values.dtype) for name, values in batch.maps.items()}
-    return Batch(image, maps, batch.focal * scale)
+    return replace(batch, image=image, maps=maps, focal=batch.focal * scale)
 
 
 def tinted(batch: Batch, amount: Tensor) -> Batch:
@@ -81,7 +82,7 @@ def tinted(batch: Batch, amount: Tensor) -> Batch:
     image = adjust_contrast(image, 1 + amount[:, 1])
     image = adjust_saturation(image, 1 + amount[:, 2])
     image = adjust_hue(image, HUE_RANGE * amount[:, 3])
-    return Batch((image * 255).round().to(torch.uint8).permute(0, 2, 3, 1), batch.maps, batch.focal)
+    return replace(batch, image=(image * 255).round().to(torch.uint8).permute(0, 2, 3, 1))
 
 
 def downscaled(batch: Batch, factor: int) -> Batch:
@@ -90,4 +91,4 @@ def downscaled(batch: Batch, factor: int) -> Batch:
         return batch
     image = F.avg_pool2d(batch.image.permute(0, 3, 1, 2).float(), factor).permute(0, 2, 3, 1)
     maps = {name: LEARNT[name].reduced(values, factor) for name, values in batch.maps.items()}
-    return Batch(image.round().to(torch.uint8), maps, batch.focal / factor)
+    return replace(batch, image=image.round().to(torch.uint8), maps=maps, focal=batch.focal / factor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,16 +26,19 @@ class Batch:
         `edges` float32 (B, H, W) in [0, 1], NaN where unknown.
         A task that is unknown for all of them may be absent.
     focal: float32 (B,), fx in pixels at this image's width.
+    relative: bool (B,), whose `depth` is no depth but disparity up to an unknown scale and shift; None for none.
     """
 
     image: Tensor
     maps: dict[str, Tensor]
     focal: Tensor
+    relative: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         maps = {task: values.to(device) for task, values in self.maps.items()}
-        return Batch(self.image.to(device), maps, self.focal.to(device))
+        relative = None if self.relative is None else self.relative.to(device)
+        return Batch(self.image.to(device), maps, self.focal.to(device), relative)
 
     def __len__(self) -> int:
         return self.image.shape[0]
@@ -48,12 +51,20 @@ def concatenated(batches: Sequence[Batch]) -> Batch:
         torch.cat([batch.image for batch in batches]),
         {name: torch.cat([_map_or_unknown(batch, name) for batch in batches]) for name in tasks},
         torch.cat([batch.focal for batch in batches]),
+        _all_relative(batches),
     )
+
+
+def _all_relative(batches: Sequence[Batch]) -> Tensor | None:
+    if all(batch.relative is None for batch in batches):
+        return None
+    none = [torch.zeros(len(batch), dtype=torch.bool) for batch in batches]
+    return torch.cat([n if b.relative is None else b.relative for b, n in zip(batches, none, strict=True)])
 
 
 def completed(batch: Batch, tasks: Sequence[str]) -> Batch:
     """The batch with a map of every task, unknown throughout where there is none."""
-    return Batch(batch.image, {name: _map_or_unknown(batch, name) for name in tasks}, batch.focal)
+    return replace(batch, maps={name: _map_or_unknown(batch, name) for name in tasks})
 
 
 def _map_or_unknown(batch: Batch, name: str) -> Tensor:
@@ -67,4 +78,6 @@ def _map_or_unknown(batch: Batch, name: str) -> Tensor:
 
 def picked(batch: Batch, which: Tensor) -> Batch:
     """The images of a batch named by `which`, indices or bool, in that order."""
-    return Batch(batch.image[which], {name: values[which] for name, values in batch.maps.items()}, batch.focal[which])
+    maps = {name: values[which] for name, values in batch.maps.items()}
+    relative = None if batch.relative is None else batch.relative[which]
+    return Batch(batch.image[which], maps, batch.focal[which], relative)

@@ -10,12 +10,14 @@ from typing_extensions import Self
 
 from avtar_ros.meaning import UNLABELLED, SemanticClass
 from avtar_ros.model_card import read_onnx_card
+from avtar_ros.tasks import TASKS
 from training import seeds
 from training.data import classes
 from training.data.class_files import CLASSES, read_classes
 from training.data.sized import Sized
 from training.data.sized import Split as Split
 from training.data.stored_maps import FormatsConfig
+from training.data.teachers.config import TeacherConfig, TrustConfig
 from training.data.vocabulary import onto, vocabularies, vocabulary
 from training.errors import TrainingError
 from training.section import Positive, PositiveReal, Real, Section, UserPath, Whole, fault, one_or_several
@@ -292,11 +294,30 @@ GivenConfig = (
 
 
 class TaughtConfig(Section):
-    """Distillation: images of any data set with the maps that `teacher`, an .onnx file, sees in them."""
+    """Distillation: images of any data set with the maps that others see in them.
+
+    `teacher` is a model of ours, an .onnx file, that looks at every image anew. `teachers` are any public models, alone
+    or together; they look at each image once, and their labels are kept. `trust` is how far they are believed,
+    `derive` what is computed of depth and classes where none of them gives it, and `keeps` the tasks whose own maps,
+    where the data has some, go before the teachers'. `batch_size` is how many images they look at at a time.
+    """
 
     dataset: Literal["taught"]
-    teacher: UserPath
+    teacher: UserPath | None = None
+    teachers: tuple[TeacherConfig, ...] = ()
+    trust: TrustConfig = TrustConfig()
+    derive: tuple[Literal["normals", "edges"], ...] = ("normals", "edges")
+    keeps: tuple[str, ...] = ()
+    batch_size: Positive = 8
     data: Annotated[GivenConfig, Discriminator(_dataset)]
+
+    @model_validator(mode="after")
+    def _taught_by_someone(self) -> TaughtConfig:
+        if (self.teacher is None) == (not self.teachers):
+            raise ValueError("give `teacher`, a model of ours, or `teachers`, a list of any models")
+        if unknown := [name for name in self.keeps if name not in TASKS]:
+            raise fault("keeps", f"names unknown tasks {unknown}; known: {', '.join(TASKS)}")
+        return self
 
     @property
     def single(self) -> tuple[Self, ...]:
@@ -312,12 +333,17 @@ class TaughtConfig(Section):
 
     @property
     def classes(self) -> classes.Classes:
-        """The teacher's. Raises CardError where it is no model."""
-        return read_onnx_card(self.teacher).classes
+        """The teachers'. Raises CardError or TrainingError where that takes a look at one that is not there."""
+        if self.teacher is not None:
+            return read_onnx_card(self.teacher).classes
+        from training.data.teachers.opening import classes_of_teachers
+
+        return classes_of_teachers(self.teachers)
 
     @property
     def description(self) -> str:
-        return f"{self.data.description}, as {self.teacher.name} sees them"
+        names = [self.teacher.name] if self.teacher is not None else [teacher.model for teacher in self.teachers]
+        return f"{self.data.description}, as {', '.join(names)} see{'' if len(names) > 1 else 's'} them"
 
 
 SingleConfig = GivenConfig | Annotated[TaughtConfig, Tag("taught")]

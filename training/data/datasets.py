@@ -15,6 +15,7 @@ from training.data.config import (
     CocoConfig,
     DataConfig,
     FolderConfig,
+    GivenConfig,
     MixedConfig,
     NyudConfig,
     OmnidataConfig,
@@ -28,6 +29,7 @@ from training.data.config import (
 from training.data.dataset import Dataset
 from training.data.files import contents
 from training.data.folder import FolderDataset
+from training.data.labelled import LabelledDataset
 from training.data.mixed import MixedDataset
 from training.data.nyud import FRAMES, MAPPING, SPLITS, NyudDataset
 from training.data.nyud_mt import FOLDERS, NyudMtDataset
@@ -69,7 +71,15 @@ def _nyud(config: NyudConfig, split: Split) -> Dataset:
 
 
 def _taught(config: TaughtConfig, split: Split) -> Dataset:
-    return TaughtDataset(open_dataset(config.data, split), open_engine(config.teacher), config.width, config.height)
+    images = _images(config.data, split)
+    if config.teacher is None:
+        return LabelledDataset(images, config, split)
+    return TaughtDataset(images, open_engine(config.teacher), config.width, config.height)
+
+
+def _images(config: GivenConfig, split: Split) -> Dataset:
+    """What a teacher labels: of a recording all frames, with or without depth."""
+    return BagDataset(config, split, unlabelled=True) if isinstance(config, BagConfig) else open_dataset(config, split)
 
 
 def _mixed(config: MixedConfig, split: Split) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ def degraded(batch: Batch, strength: float, random: torch.Generator) -> Batch:
         for image, seed in zip(batch.image.numpy(), seeds, strict=True)
     ]
     changed: Tensor = torch.stack(images)
-    return Batch(changed, batch.maps, batch.focal)
+    return replace(batch, image=changed)
 
 
 def _degraded(image: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from tqdm import tqdm
@@ -35,5 +36,5 @@ class RenamedDataset:
         batch = self._images.batch(indices)
         if SEGMENTATION.name in batch.maps:
             ids = batch.maps[SEGMENTATION.name]
-            batch = Batch(batch.image, batch.maps | {SEGMENTATION.name: self._lookup[ids.long()]}, batch.focal)
+            batch = replace(batch, maps=batch.maps | {SEGMENTATION.name: self._lookup[ids.long()]})
         return batch

@@ -26,6 +26,25 @@ def berhu_log_depth(log_depth: Tensor, depth: Tensor) -> Tensor:
     return berhu.sum() / summed(known.sum()).clamp(min=1)
 
 
+def disparity_to_scale_and_shift(log_depth: Tensor, disparity: Tensor) -> Tensor:
+    """|d̂ − d| of disparities, each less its median and over its mean absolute deviation from it, image by image.
+
+    That is the scale- and shift-invariant loss of MiDaS (Ranftl et al., TPAMI 2022, eq. 5 and 6), for targets (B, H, W)
+    of which neither is known; NaN is unknown.
+    """
+    known = torch.isfinite(disparity)
+    own, target = _standardised((-log_depth[:, 0]).exp(), known), _standardised(disparity, known)
+    return (own - target).abs().sum() / summed(known.sum()).clamp(min=1)
+
+
+def _standardised(values: Tensor, known: Tensor) -> Tensor:
+    """Each image less its median, over its mean absolute deviation; 0 where unknown."""
+    median = torch.where(known, values, torch.nan).flatten(1).nanmedian(1).values[:, None, None]
+    centred = torch.where(known, torch.where(known, values, 0.0) - median.nan_to_num(), 0.0)
+    spread = centred.abs().sum((1, 2), keepdim=True) / known.sum((1, 2), keepdim=True).clamp(min=1)
+    return centred / spread.clamp(min=1e-6)
+
+
 def _metres(log_depth: Tensor, card: ModelCard) -> Tensor:
     assert card.depth is not None
     return log_depth[:, 0].exp().clamp(card.depth.min_m, card.depth.max_m)
@@ -55,6 +74,7 @@ LEARNT_DEPTH = LearntTask(
     task=DEPTH,
     channels=lambda card: 1,
     losses={"berhu": berhu_log_depth},
+    relative_loss=disparity_to_scale_and_shift,
     to_map=_metres,
     appearance=_min_max_scaled,
     random_map=_random_metres,

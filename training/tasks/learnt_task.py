@@ -59,6 +59,8 @@ class LearntTask:
     appearance: Callable[[Tensor], Tensor]
     random_map: Callable[[tuple[int, ...], ModelCard], Tensor]
     packing: Packing
+    relative_loss: Loss | None = None
+    """Of targets that are known up to scale and shift alone, where the task has such."""
     reduced: Callable[[Tensor, int], Tensor] = thinned_out
     mirrored: Callable[[Tensor], Tensor] = unchanged
     lines: bool = False

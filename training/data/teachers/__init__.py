@@ -1,0 +1,1 @@
+"""Public models as teachers: from any pictures, what they see becomes labels."""
