@@ -46,6 +46,7 @@ setup(
     # rosdep keys of package.xml, and a missing opencv-python-headless is never noticed. Headless, because no
     # window is ever opened and the other wheel brings a copy of Qt.
     install_requires=[
+        "argcomplete>=2",
         "Jinja2>=3",
         "PyYAML>=5.4",
         "lz4>=4",
@@ -112,8 +113,8 @@ setup(
             "avtar-predict = avtar_ros.predict.cli:main",
             "avtar-replay = avtar_ros.replay.cli:main",
             "avtar-train = training.cli:main",
-            "camera_source = avtar_ros.source.camera_source:main",
-            "multitask_node = avtar_ros.node.multitask_node:main",
+            "camera_source = avtar_ros.source.command:main",
+            "multitask_node = avtar_ros.node.command:main",
         ],
     },
 )

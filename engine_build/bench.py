@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from avtar_ros.engines.engine import Engine
 from avtar_ros.engines.tensorrt import StageTimes, TensorRTEngine
+from avtar_ros.progress import Progress
 from engine_build.sample_images import Images, made_up_images
 
 DIFFERENT_IMAGES = 8
@@ -105,7 +105,7 @@ def compare(engine: Engine, other: Engine, batch: int, seconds: float, warmup: f
     for one in timed:
         _for_about(warmup / 2, one.query, "warming up")
     ratios = []
-    for index in tqdm(range(ROUNDS), desc="in turn", unit="round", leave=False, disable=None):
+    for index in Progress(range(ROUNDS), desc="in turn", unit="round", leave=False, disable=None):
         order = timed if index % 2 else timed[::-1]
         for one in order:
             one.run()
@@ -146,7 +146,7 @@ def _for_about(seconds: float, do: Callable[[], object], doing: str | None) -> i
     """Call `do` until `seconds` have passed, at least three times; gives how often. A bar says what is `doing`."""
     begun = time.perf_counter()
     count, passed = 0, 0.0
-    bar = tqdm(total=100, desc=doing, bar_format="{desc} {percentage:3.0f}% |{bar}|", leave=False,
+    bar = Progress(total=100, desc=doing, bar_format="{desc} {percentage:3.0f}% |{bar}|", leave=False,
                disable=True if doing is None else None)  # fmt: skip
     with bar:
         while count < 3 or passed < seconds:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tqdm import tqdm
-
 from avtar_ros.engines.sidecar import (
     BuildOptions,
     Sidecar,
@@ -26,6 +24,7 @@ from avtar_ros.engines.sidecar import (
 )
 from avtar_ros.engines.tensorrt import load_tensorrt
 from avtar_ros.errors import AvtarError
+from avtar_ros.progress import Progress
 from engine_build.compiler import MEBIBYTE, compile_model
 from engine_build.devices import devices_like, find_device
 from engine_build.errors import BuildError, VerificationError, writing
@@ -130,7 +129,7 @@ def _stages_to_keep(request: BuildRequest, model: OnnxModel, machine: Machine, d
     stages = half_precision_stages(model.graph)
 
     def agrees(kept: Sequence[str]) -> bool:
-        tqdm.write(f"trying float32 in: {', '.join(kept) or 'nothing'}", file=sys.stderr)
+        Progress.remark(f"trying float32 in: {', '.join(kept) or 'nothing'}", file=sys.stderr)
         compile_engine(dataclasses.replace(request, keep_fp32=tuple(kept)), model, machine, draft)
         try:
             verify(draft, request.model, request.compared_on)

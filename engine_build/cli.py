@@ -16,7 +16,6 @@ PROGRAM = Program(
     name="avtar-engine",
     description="Build TensorRT engines from ONNX models, check them and measure them.",
     commands={"devices": DEVICES, "build": BUILD, "verify": VERIFY, "bench": BENCH, "inspect": INSPECT},
-    epilog="Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 the engine's maps differ, 130 interrupted.",
     kept="nothing unfinished is left.",
     told=("avtar_ros.engines.tensorrt",),
 )

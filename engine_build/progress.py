@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from tqdm import tqdm
+from avtar_ros.progress import Progress
 
 
 @dataclass
@@ -31,8 +31,9 @@ class BuildProgress:
         self._lock = threading.Lock()
         self._running: dict[str, Phase] = {}
         self._root: Phase | None = None
-        self._bar = tqdm(total=100, desc="building", bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} {postfix}",
-                         disable=None)  # fmt: skip
+        self._bar = Progress(
+            total=100, desc="building", bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} {postfix}"
+        )
         self.cancelled = False
 
     def cancel(self) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from avtar_ros.agreement import Agreement, MapComparison, describe
 from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import sidecar_path, write_sidecar
 from avtar_ros.engines.tensorrt import TensorRTEngine
 from avtar_ros.model_card import ModelCard
+from avtar_ros.progress import Progress
 from engine_build.errors import BuildError, VerificationError, writing
 from engine_build.sample_images import Images, made_up_images, recorded_images
 
@@ -55,7 +54,7 @@ def compare(engine: Engine, reference: Engine, images: Iterable[Images], precisi
     if (different := _differences(engine.card, reference.card)) is not None:
         raise BuildError(f"these are not the same model: {different}. Give the ONNX file that the engine comes from.")
     comparison = MapComparison(engine.card.tasks)
-    for batch in tqdm(images, desc="comparing", unit="image", disable=None):
+    for batch in Progress(images, desc="comparing", unit="image", disable=None):
         comparison.add(reference.infer(batch), engine.infer(batch))
     return comparison.agreements(precision)
 

@@ -33,6 +33,8 @@ FLOORS = {
         "version",
         "errors",
         "names",
+        "extras",
+        "progress",
         "command_line",
         "json_records",
         "memory",

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from avtar_ros.metrics import StreamingMetrics
 from avtar_ros.model_card import ModelCard
+from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, SEGMENTATION, Maps
 from training.by_source import SourceFigures
 from training.data.batch import Batch
@@ -74,7 +74,7 @@ def evaluate(infer: Infer, card: ModelCard, batches: Iterable[Batch]) -> dict[st
 def evaluate_sources(infer: Infer, card: ModelCard, sources: Sequence[Source]) -> dict[str, SourceFigures]:
     """The figures of every source by itself, under their names."""
     found = {}
-    with tqdm(unit="image", total=sum(len(source.images) for source in sources), desc="real images") as progress:
+    with Progress(unit="image", total=sum(len(source.images) for source in sources), desc="real images") as progress:
         for source in sources:
             found[source.name] = SourceFigures(source.group, evaluate(infer, card, source.batches()))
             progress.update(len(source.images))

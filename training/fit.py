@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from avtar_ros.memory import keep_freed_memory
 from avtar_ros.outputs import OutputFolder
+from avtar_ros.progress import Progress
 from training import processes
 from training.adversary import Adversary
 from training.affinity import AffinityProbe
@@ -151,7 +151,7 @@ class PhaseRun:
             print(f"phase {phase.name}\n{parameter_table(self.model)}")
         began = time.monotonic()
         hidden = not processes.is_main()
-        with tqdm(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden) as progress:
+        with Progress(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden) as progress:
             for batch, target in self._batches(data):
                 step_began = time.monotonic()
                 losses = self.train_step(batch, target)
@@ -164,7 +164,7 @@ class PhaseRun:
                         self._evaluate(data.validation, losses, time.monotonic() - began)
                         self._save()
                     if self._gets_no_better():
-                        tqdm.write(f"no better for {phase.patience} evaluations: phase {phase.name} ends here")
+                        Progress.remark(f"no better for {phase.patience} evaluations: phase {phase.name} ends here")
                         break
 
     def train_step(self, batch: Batch, target: Batch | None = None) -> dict[str, float]:
@@ -257,7 +257,7 @@ class PhaseRun:
             self.model, self.card.height // self.phase.downscale, self.card.width // self.phase.downscale
         )
         metrics = evaluate(torch_infer(model), self.card, batches)
-        tqdm.write(f"step {self.step}: " + "  ".join(f"{key} {value:.3f}" for key, value in metrics.items()))
+        Progress.remark(f"step {self.step}: " + "  ".join(f"{key} {value:.3f}" for key, value in metrics.items()))
         line: dict[str, Any] = {
             "step": self.step,
             "seconds": round(seconds, 1),
@@ -301,7 +301,7 @@ class PhaseRun:
         if self.phase.trains == "adapters":
             path = self.folder / "adapters.safetensors"
             save_checkpoint(checkpoint.adapters_alone(), path)
-            tqdm.write(f"{path}: {path.stat().st_size / 1e6:.1f} MB without the backbone")
+            Progress.remark(f"{path}: {path.stat().st_size / 1e6:.1f} MB without the backbone")
 
 
 def _optimiser(

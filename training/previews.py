@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from avtar_ros.model_card import ModelCard
+from avtar_ros.progress import Progress
 from avtar_ros.rendering import legend, side_by_side
 from avtar_ros.tasks import SEGMENTATION, TASKS, Maps
 from training.build import new_card
@@ -31,7 +31,7 @@ def write_data_previews(config: RunConfig, folder: Path, count: int, split: Spli
     card = new_card(config, load_checkpoint(config.start_from) if config.start_from else None)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int).tolist()
-    for index in tqdm(chosen, unit="picture", desc=f"previews in {folder}"):
+    for index in Progress(chosen, unit="picture", desc=f"previews in {folder}"):
         batch = dataset.batch([index])
         if augment:
             batch = augmented(batch, config.augment, torch.Generator().manual_seed(config.seed + index))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from avtar_ros.bags.ground_truth import GroundTruthWriter
 from avtar_ros.bags.mcap_file import maker_of
@@ -15,6 +14,7 @@ from avtar_ros.bags.writing import BagWriter
 from avtar_ros.meaning import DepthRange, SemanticClass
 from avtar_ros.model_card import ModelCard
 from avtar_ros.outputs import check_file
+from avtar_ros.progress import Progress
 from avtar_ros.tasks import TASKS, Maps
 from training.data.batch import Batch
 from training.data.synthetic_rooms import CLASSES, render_rooms, render_sequence
@@ -32,7 +32,7 @@ def write_previews(folder: Path, seeds: Sequence[int], width: int, height: int) 
     """A picture a room into `folder`: the image and its four maps side by side."""
     folder.mkdir(parents=True, exist_ok=True)
     card = _card(width, height)
-    for seed in tqdm(seeds, unit="room", desc=f"previews in {folder}"):
+    for seed in Progress(seeds, unit="room", desc=f"previews in {folder}"):
         image, maps = _frames(render_rooms([seed], width, height))[0]
         write_preview(folder / f"room_{seed}.png", image, maps, card)
 
@@ -42,7 +42,7 @@ def write_bag(path: Path, seed: int, frames: int, rate_hz: float, width: int, he
     check_file(path, [], lambda path: maker_of(path) == MAKER)
     path.parent.mkdir(parents=True, exist_ok=True)
     stamps = iter(FIRST_STAMP_NS + round(i * 1e9 / rate_hz) for i in range(frames))
-    with BagWriter(path, maker=MAKER) as bag, tqdm(total=frames, unit="frame", desc=str(path)) as progress:
+    with BagWriter(path, maker=MAKER) as bag, Progress(total=frames, unit="frame", desc=str(path)) as progress:
         for batch in render_sequence(seed, frames, width, height, rate_hz):
             writer = GroundTruthWriter(bag, _intrinsics(float(batch.focal[0]), width, height))
             for image, maps in _frames(batch):

@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera
 from avtar_ros.bags.writing import BagWriter
+from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command, Program, positive
 from avtar_ros.demo.recording import LIVE_S, is_bag, record
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
@@ -36,7 +35,8 @@ from avtar_ros.errors import AvtarError
 from avtar_ros.files import expanded
 from avtar_ros.model_card import ModelCard
 from avtar_ros.outputs import OutputFolder
-from avtar_ros.predict.lens import LensOptions
+from avtar_ros.predict.lens import LensOptions, add_lens
+from avtar_ros.progress import Progress
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
 from avtar_ros.resources import DEMO_BAG, find_model, find_resource
@@ -56,7 +56,6 @@ START_S = 60.0
 SILENCE_S = 2.0
 """After the last image, how long without a map until no more is expected."""
 TICK_S = 0.05
-INTERRUPTED = 130
 LATENCY = "From the camera's stamp to the arrival of the last of its maps in another process."
 
 
@@ -74,45 +73,27 @@ class Recording:
     interrupted: bool
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo; returns the exit code: 0, 1 after an error, 130 when interrupted."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it ends its children too
-    try:
-        command = shlex.join(["python", "-m", "avtar_ros.demo", *map(without_password, arguments)])
-        return _demo(options, command)
-    except AvtarError as error:
-        print(f"demo: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"demo: {options.out}: cannot be written ({error}).", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m avtar_ros.demo",
-        description="Play a camera's images through the node and show what it makes of them: OUT/output.mcap, "
-        "OUT/report.html and OUT/metrics.json. What is no bag is recorded to OUT/input.mcap first.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bag", metavar="SOURCE",
         help="a bag, a picture, a folder of pictures, a video, a webcam's number, or an rtsp:// or http:// address "
         "(default: the demo bag)",
     )  # fmt: skip
     parser.add_argument(
-        "--seconds", type=float, metavar="S", help=f"how much of what is no bag (default: all, {LIVE_S:g} of a camera)"
-    )
-    lens = parser.add_mutually_exclusive_group()
-    lens.add_argument("--fov", type=float, metavar="DEGREES", help="horizontal field of view of what is no bag")
-    lens.add_argument("--focal-px", type=float, metavar="PX", help="its focal length in pixels")
+        "--seconds", type=positive, metavar="S",
+        help=f"how much of what is no bag (default: all, {LIVE_S:g} of a camera)",
+    )  # fmt: skip
+    add_lens(parser, "what is no bag")
     parser.add_argument("--topic", help="camera topic (default: the colour camera found)")
     parser.add_argument("--model", help="model file, or the name of one that ships (default: the demo model)")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for the results (%(default)s)")
-    return parser
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    """Run the demo; returns the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it ends its children too
+    words = map(without_password, shlex.split(command)[1:])
+    return _demo(options, shlex.join(["python", "-m", "avtar_ros.demo", *words]))
 
 
 def _demo(options: argparse.Namespace, command: str) -> int:
@@ -153,7 +134,7 @@ def _demo(options: argparse.Namespace, command: str) -> int:
         )
         run.write(options.out)
         _print_results(run, bool(camera.truth_topics), options.out)
-        return INTERRUPTED if recording.interrupted else 1 if bag.broken else 0
+        return INTERRUPTED if recording.interrupted else FAILED if bag.broken else DONE
 
 
 def _bag_of(source: str, options: argparse.Namespace, model: Path) -> tuple[Path, list[str]]:
@@ -237,7 +218,7 @@ def _follow(recorder: MapRecorder, node: NodeProcess, source: NodeProcess, secon
     """Record until the source has ended and nothing more comes, showing how far it is."""
     quiet_since = time.monotonic()
     style = "playing {l_bar}{bar}| {n:.1f}/{total:.1f} s"
-    with tqdm(total=max(round(seconds, 1), 0.1), bar_format=style, disable=None) as bar:
+    with Progress(total=max(round(seconds, 1), 0.1), bar_format=style, disable=None) as bar:
         while time.monotonic() - quiet_since < SILENCE_S:
             before = len(recorder.latencies)
             recorder.spin(TICK_S)
@@ -257,7 +238,7 @@ def judge_recording(recording: Recording, camera: RecordedCamera, output: Bag, j
     """Judge the maps in the bag `output` against what the camera's own bag knows to be true."""
     maps = complete_maps(output, judge.card.tasks)
     count = camera.bag.topics[camera.topic].count
-    for recorded in tqdm(camera.frames(), "judging", total=count, unit="frame", disable=None):
+    for recorded in Progress(camera.frames(), "judging", total=count, unit="frame", disable=None):
         stamp_ns = recording.published.get(recorded.frame.stamp_ns)
         if stamp_ns in recording.latencies:
             # Both bags are in the same order, so what is passed over here belongs to no later frame.
@@ -272,3 +253,15 @@ def complete_maps(output: Bag, tasks: Sequence[str]) -> Iterator[tuple[int, Maps
         maps = {topics[m.topic]: decode_map(topics[m.topic], m.message) for m in messages}
         if len(maps) == len(tasks):
             yield log_ns, maps
+
+
+DESCRIPTION = (
+    "Play a camera's images through the node and show what it makes of them: OUT/output.mcap, "
+    "OUT/report.html and OUT/metrics.json. What is no bag is recorded to OUT/input.mcap first."
+)
+PROGRAM = Program("demo", DESCRIPTION, commands={}, usual=Command("the demo", DESCRIPTION, add_arguments, run))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; returns the exit code."""
+    return PROGRAM.main(argv)

@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from avtar_ros.bags.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, FRAME_ID
 from avtar_ros.bags.writing import BagWriter
@@ -19,6 +18,7 @@ from avtar_ros.files import expanded
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.predict.inputs import Input, Shot, open_input
 from avtar_ros.predict.lens import LensOptions
+from avtar_ros.progress import Progress
 from avtar_ros.source.frame_sources import FOLDER_RATE, PICTURES, STREAM, VIDEOS
 
 LIVE_S = 10.0
@@ -49,7 +49,7 @@ def record(source: str, path: Path, lens: LensOptions, seconds: float | None) ->
     with open_input(source) as opened, BagWriter(path) as bag:
         try:
             with closing(_timed(opened, seconds)) as shots:
-                for at_s, shot in tqdm(shots, f"recording {opened.name}", unit="image", disable=None):
+                for at_s, shot in Progress(shots, f"recording {opened.name}", unit="image", disable=None):
                     _write(bag, start_ns + round(at_s * 1e9), shot, lens)
                     images += 1
         except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.engines.engine import EngineError
 from avtar_ros.engines.sidecar import Gpu
+from avtar_ros.extras import install_line
 
 
 class CudaError(EngineError):
@@ -94,7 +95,7 @@ class PyCuda(Cuda):
         except ImportError as error:
             raise CudaError(
                 f"pycuda is not installed, or does not find CUDA's driver ({error}). On a machine with an NVIDIA GPU "
-                "run: pip install 'avtar_ros[tensorrt]'"
+                f"run: {install_line('tensorrt')} (the extra avtar_ros[tensorrt])"
             ) from error
         self._driver = driver
         with self._translated("finding a GPU"):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
+from avtar_ros.extras import install_line
 from avtar_ros.model_card import card_from_metadata
 from avtar_ros.tasks import Maps
 
@@ -22,7 +23,7 @@ class OnnxRuntimeEngine(Engine):
         try:
             import onnxruntime
         except ImportError as error:
-            raise EngineError("ONNX Runtime is not installed. Run: pip install 'avtar_ros[onnxruntime]'") from error
+            raise EngineError(f"ONNX Runtime is not installed. Run: {install_line('onnxruntime')}") from error
 
         session_options = onnxruntime.SessionOptions()
         session_options.intra_op_num_threads = options.threads

@@ -12,12 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
+from avtar_ros.command_line import DONE, FAILED, Command, Program, positive, positive_int
 from avtar_ros.errors import AvtarError
 from avtar_ros.outputs import check_file
 from avtar_ros.predict.inputs import Input, Shot, open_input
-from avtar_ros.predict.lens import LensOptions
+from avtar_ros.predict.lens import LensOptions, add_lens
 from avtar_ros.predict.model import Model, load
 from avtar_ros.predict.outputs import FORMATS, Folder, Video
 from avtar_ros.predict.points import is_ply
@@ -25,10 +24,10 @@ from avtar_ros.predict.predicted_maps import PredictedMaps
 from avtar_ros.predict.summary import sentence, summary
 from avtar_ros.predict.viewer import Viewer
 from avtar_ros.predict.viewing import open_viewer
+from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, TASKS
 
 OUT = Path("predicted")
-INTERRUPTED = 130
 DESCRIPTION = """\
 Make maps of pictures, videos, recordings or a camera: what is where, how far away, which way surfaces face, and edges.
 
@@ -44,8 +43,7 @@ else give --fov or --focal-px."""
 EPILOG = """\
 written: OUT/NAME.png (all maps side by side), OUT/NAME/TASK.png and .npy; of a video OUT/NAME.mp4, maps if asked for
   .npy  segmentation: class ids; depth: metres; normals: unit vectors, x right, y down, z forward; edges: probability
-  .png  the same as integers: class ids; millimetres; 127.5 (n + 1); 255 e
-exit code: 0, 1 after an error or where something could not be read, 2 for a wrong command line, 130 when interrupted"""
+  .png  the same as integers: class ids; millimetres; 127.5 (n + 1); 255 e"""
 
 
 @dataclass
@@ -61,59 +59,27 @@ class Tally:
         return self.images / self.seconds if self.seconds else 0.0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    options = parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return run(options)
-    except AvtarError as error:
-        print(f"avtar-predict: {error}", file=sys.stderr)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"avtar-predict: {where}cannot be read or written ({error.strerror or error}).", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("avtar-predict: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    return 1
-
-
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="avtar-predict",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    made.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "sources", nargs="+", metavar="SOURCE",
         help="a picture, a folder of pictures, a video, a bag, a webcam's number or /dev/video path, an rtsp:// or "
         "http:// address, or - for a picture on standard input",
     )  # fmt: skip
-    made.add_argument("--model", help="an .onnx or .engine file, or a shipped model's name (default: the demo model)")
-    made.add_argument("--out", type=Path, help=f"folder for the results (default: {OUT}; none with --show)")
-    made.add_argument("--show", action="store_true", help="look at it live: a window, or else a page for the browser")
-    made.add_argument("--json", action="store_true", help="print a line of JSON for each image")
-    made.add_argument("--tasks", type=_tasks, metavar="A,B", help=f"of {', '.join(TASKS)} (default: all the model has)")
-    made.add_argument(
+    parser.add_argument("--model", help="an .onnx or .engine file, or a shipped model's name (default: the demo model)")
+    parser.add_argument("--out", type=Path, help=f"folder for the results (default: {OUT}; none with --show)")
+    parser.add_argument("--show", action="store_true", help="look at it live: a window, or else a page for the browser")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each image")
+    parser.add_argument("--tasks", type=_tasks, metavar="A,B", help=f"of {', '.join(TASKS)} (default: all it has)")
+    parser.add_argument(
         "--maps", type=_formats, metavar="png,npy",
         help="kinds of files of maps, or none (default: both of pictures, none of videos)",
-    )
-    made.add_argument("--points", type=Path, metavar="FILE.ply", help="write the pixels as points in space, too")
-    made.add_argument("--every", type=_count, default=1, metavar="N", help="take every N-th image only")
-    made.add_argument("--duration", type=float, metavar="S", help="stop after S seconds of it")
-    made.add_argument("--topic", help="a bag's camera topic (default: the colour camera found)")
-    lens = made.add_mutually_exclusive_group()
-    lens.add_argument("--fov", type=float, metavar="DEGREES", help="the camera's horizontal field of view")
-    lens.add_argument("--focal-px", type=float, metavar="PX", help="its focal length in pixels of the images")
-    made.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: one a core)")
-    return made
-
-
-def _count(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
+    )  # fmt: skip
+    parser.add_argument("--points", type=Path, metavar="FILE.ply", help="write the pixels as points in space, too")
+    parser.add_argument("--every", type=positive_int, default=1, metavar="N", help="take every N-th image only")
+    parser.add_argument("--duration", type=positive, metavar="S", help="stop after S seconds of it")
+    parser.add_argument("--topic", help="a bag's camera topic (default: the colour camera found)")
+    add_lens(parser, "the camera")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: one a core)")
 
 
 def _tasks(text: str) -> tuple[str, ...]:
@@ -131,10 +97,11 @@ def _some_of(text: str, known: Sequence[str], what: str) -> tuple[str, ...]:
     return names
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, command: str) -> int:
     """Work through all sources; returns the exit code. Raises AvtarError, OSError."""
     lens = LensOptions(options.focal_px, options.fov)
     tally = Tally()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_input(source, options.topic)) for source in options.sources]
         model = stack.enter_context(load(options.model, tasks=options.tasks, threads=options.threads))
@@ -158,12 +125,12 @@ def run(options: argparse.Namespace) -> int:
                 raise
     for fault in tally.faults:
         print(f"avtar-predict: {fault}", file=sys.stderr)
-    return 1 if tally.faults or not tally.images else 0
+    return FAILED if tally.faults or not tally.images else DONE
 
 
 def _say(text: str, options: argparse.Namespace) -> None:
     """To people: beside JSON on standard error."""
-    tqdm.write(text, file=sys.stderr if options.json else sys.stdout)
+    Progress.remark(text, file=sys.stderr if options.json else sys.stdout)
 
 
 @dataclass
@@ -194,7 +161,7 @@ class Work:
                 if self.folder and source.moving:
                     rate = source.rate_hz / self.options.every if source.rate_hz else None
                     video = stack.enter_context(Video(self.folder, name, rate))
-                bar = stack.enter_context(tqdm(total=total, unit="image", desc=name, disable=None, leave=False))
+                bar = stack.enter_context(Progress(total=total, unit="image", desc=name, disable=None, leave=False))
                 for shot in self._shots(source):
                     maps = self.model.predict_image(shot.image, self.lens, shot.lens, self._title(source, shot))
                     self.tally.images += 1
@@ -286,6 +253,21 @@ class DepthScale:
         near, far = maps.depth_range()
         self._near, self._far = min(self._near, near), max(self._far, far)
         return self._near, self._far
+
+
+PROGRAM = Program(
+    name="avtar-predict",
+    description=DESCRIPTION,
+    commands={},
+    usual=Command("make maps of pictures", DESCRIPTION, add_arguments, run, EPILOG),
+    epilog=EPILOG,
+    kept="what was finished is kept",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    return PROGRAM.main(argv)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avtar_ros.command_line import positive
 from avtar_ros.errors import AvtarError
+from avtar_ros.extras import install_line
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.model_card import ModelCard
 
@@ -61,6 +64,13 @@ class LensOptions:
         return None
 
 
+def add_lens(parser: argparse.ArgumentParser, whose: str) -> None:
+    """The options that say what a camera's lens is."""
+    lens = parser.add_mutually_exclusive_group()
+    lens.add_argument("--fov", type=positive, metavar="DEGREES", help=f"horizontal field of view of {whose}")
+    lens.add_argument("--focal-px", type=positive, metavar="PX", help=f"focal length of {whose} in pixels")
+
+
 def assumed_lens(card: ModelCard, width: int) -> Lens:
     """What the model takes for granted of the camera of an image `width` wide; of a wide one (60°) without depth."""
     if card.depth is None:
@@ -106,7 +116,7 @@ def _exif(path: Path) -> dict[int, Any]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise AvtarError(f"EXIF data are read with Pillow. Run: pip install pillow ({error})") from error
+        raise AvtarError(f"EXIF data are read with Pillow. Run: {install_line(None)}") from error
     try:
         with Image.open(path) as picture:
             return dict(picture.getexif().get_ifd(_EXIF_BLOCK))

@@ -35,16 +35,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Rules:
-    """What a parameter means and what values it takes; `dynamic` if it acts while the node works."""
+    """What a parameter means and what values it takes; `dynamic` if it acts while the node works.
+
+    `number_as_text`: a whole number is taken for its digits, for ROS reads source:=0 as a number.
+    """
 
     description: str
     limits: tuple[float, float] | None
     choices: tuple[str, ...]
     dynamic: bool
     least: float = 0.0
+    number_as_text: bool = False
 
     def fault(self, value: Any) -> str:
         """Why this cannot be the value, or nothing. ROS itself checks no more than the limits of a single number."""
+        if self.number_as_text and (isinstance(value, bool) or not isinstance(value, (str, int))):
+            return f"must be text or a whole number, not {value!r}"
         if self.choices and value not in self.choices:
             return f"must be one of: {', '.join(self.choices)}"
         if isinstance(value, tuple) and not value:
@@ -81,12 +87,14 @@ def parameter(
     choices: tuple[str, ...] = (),
     dynamic: bool = False,
     least: float = 0.0,
+    number_as_text: bool = False,
 ) -> T:
     """A data class field that is a ROS parameter: bool, int, float, str, or a tuple of strings or floats, not empty.
 
     Limits hold for each number of a tuple; `least` is the smallest that means something, where 0 has a meaning too.
     """
-    return dataclasses.field(default=default, metadata={"rules": Rules(description, limits, choices, dynamic, least)})
+    rules = Rules(description, limits, choices, dynamic, least, number_as_text)
+    return dataclasses.field(default=default, metadata={"rules": rules})
 
 
 def declare_parameters(node: Node, record: type[T], accept: Callable[[T], None] | None = None) -> None:
@@ -119,7 +127,9 @@ def declare_parameters(node: Node, record: type[T], accept: Callable[[T], None] 
         default = getattr(record, name)
         default = list(default) if isinstance(default, tuple) else default
         try:
-            node.declare_parameter(name, default, _descriptor(rule, default))
+            declared = node.declare_parameter(name, default, _descriptor(rule, default))
+            if rule.number_as_text and not isinstance(declared.value, str):
+                node.set_parameters([Parameter(name, value=str(declared.value))])
         except ParameterException as error:
             raise AvtarError(str(error)) from error
     node.remove_on_set_parameters_callback(check)
@@ -196,7 +206,7 @@ def _rules(record: Any) -> dict[str, Rules]:
 
 
 def _descriptor(rules: Rules, default: Any) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=rules.description)
+    descriptor = ParameterDescriptor(description=rules.description, dynamic_typing=rules.number_as_text)
     if rules.choices:
         descriptor.additional_constraints = f"One of: {', '.join(rules.choices)}"
     if isinstance(default, list):

@@ -48,7 +48,12 @@ CLOCK_PERIOD_S = 0.01
 class SourceParameters:
     """The parameters of the camera source, all read at its start."""
 
-    source: str = parameter("", "What to play: a bag, a video, a folder of pictures, or a webcam's number.")
+    source: str = parameter(
+        "",
+        "What to play: a bag, a video, a picture, a folder of pictures, a webcam's number, or the address of a stream "
+        "(rtsp://... or http://...).",
+        number_as_text=True,
+    )
     topics: tuple[str, ...] = parameter(
         ("",), "Image topics of the bag to play, one for each camera; empty for the colour camera found in it."
     )

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.extras import install_line
 from avtar_ros.files import expanded
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import to_message_fields
@@ -143,7 +144,7 @@ class BagSource(FrameSource):
             from avtar_ros.bags.reading import open_bag
             from avtar_ros.bags.topics import find_camera, find_camera_info
         except ImportError as error:
-            raise SourceError(f"{path}: bags are read with rosbags. Run: pip install rosbags ({error})") from error
+            raise SourceError(f"{path}: bags are read with rosbags. Run: {install_line(None)}") from error
 
         self._bag = open_bag(path)
         try:

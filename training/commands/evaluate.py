@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from avtar_ros.command_line import DONE, Command, positive_int
 from avtar_ros.files import make_folder, write_text
 from avtar_ros.outputs import check_file, is_figures
+from avtar_ros.progress import Progress
 from training.commands.options import add_rooms, figures_text
 from training.overrides import add_set
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from avtar_ros.model_card import ModelCard
     from training.data.batch import Batch
     from training.evaluate import Infer
@@ -69,13 +68,11 @@ def run(options: argparse.Namespace, command: str) -> int:
 
 def _by_data(options: argparse.Namespace, card: ModelCard, infer: Infer) -> tuple[str, Any]:
     """Figures on rooms or a config's data, as text and for a JSON file."""
-    from tqdm import tqdm
-
     from training.evaluate import evaluate
 
     figures: dict[str, dict[str, float]] = {}
     for what, batches in _unseen(options, card):
-        with tqdm(unit="image", desc=what) as progress:
+        with Progress(unit="image", desc=what) as progress:
             figures[what] = evaluate(infer, card, _counted(batches, progress))
     text = "\n".join(f"{what}:\n{figures_text(found)}" for what, found in figures.items())
     return text, figures if len(figures) > 1 else next(iter(figures.values()))
@@ -108,7 +105,7 @@ def _unseen(options: argparse.Namespace, card: ModelCard) -> Iterator[tuple[str,
         yield data.description + (f" ({number})" if number > 1 else ""), held_out_images(data, card)
 
 
-def _counted(batches: Iterator[Batch], progress: tqdm[Any]) -> Iterator[Batch]:
+def _counted(batches: Iterator[Batch], progress: Progress) -> Iterator[Batch]:
     for batch in batches:
         yield batch
         progress.update(len(batch))

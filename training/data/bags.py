@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.reading import bag_files, open_bag
@@ -18,6 +17,7 @@ from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 from avtar_ros.meaning import UNLABELLED
+from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, NORMALS, SEGMENTATION, TASKS, Maps
 from training.data.batch import Batch
 from training.data.config import BagConfig, Split
@@ -75,7 +75,7 @@ def _pack(config: BagConfig, folder: Path, unlabelled: bool) -> None:
         _say(camera, config)
         pack(folder, bag.topics[camera.topic].count, _frames(camera, config, unlabelled))
         for note in [*camera.faults, *bag.told()]:
-            tqdm.write(f"left out: {note}")
+            Progress.remark(f"left out: {note}")
 
 
 def _wanted(config: BagConfig) -> list[str]:
@@ -87,11 +87,11 @@ def _frames(camera: RecordedCamera, config: BagConfig, unlabelled: bool) -> Iter
     """The frames at the size of training, each with all its maps."""
     total = camera.bag.topics[camera.topic].count // config.every
     found: Counter[str] = Counter()
-    for recorded in tqdm(camera.frames(config.every), total=total, unit="frame", desc=f"reading {config.bag}"):
+    for recorded in Progress(camera.frames(config.every), total=total, unit="frame", desc=f"reading {config.bag}"):
         if recorded.truth or unlabelled:
             found.update(["images", *recorded.truth])
             yield _sample(recorded, camera, config).batch()
-    tqdm.write(f"{config.bag}: {', '.join(f'{number} {name}' for name, number in found.items())}")
+    Progress.remark(f"{config.bag}: {', '.join(f'{number} {name}' for name, number in found.items())}")
 
 
 def _sample(recorded: RecordedFrame, camera: RecordedCamera, config: BagConfig) -> Sample:
@@ -147,13 +147,13 @@ def _check_ids(ids: NDArray[np.uint8], camera: RecordedCamera, config: BagConfig
 def _say(camera: RecordedCamera, config: BagConfig) -> None:
     """What is taken from where, and what is assumed."""
     for task, topic in camera.truth_topics.items():
-        tqdm.write(f"{config.bag}: {task} from {topic}")
+        Progress.remark(f"{config.bag}: {task} from {topic}")
     if DEPTH.name in camera.truth_topics and not camera.registered:
-        tqdm.write(f"{config.bag}: nothing says that its depth is aligned to {camera.topic}; taken as if it were")
+        Progress.remark(f"{config.bag}: nothing says that its depth is aligned to {camera.topic}; taken as if it were")
     if not config.own_classes and RecordedCamera.find(camera.bag, [SEGMENTATION.name], camera.topic).truth_topics:
-        tqdm.write(f"{config.bag}: left out: class ids, for nothing says what they mean; give `labels`")
+        Progress.remark(f"{config.bag}: left out: class ids, for nothing says what they mean; give `labels`")
     if camera.focal_px(1) is None:
-        tqdm.write(f"{config.bag}: no CameraInfo; the view is taken as {ASSUMED_VIEW_DEG:g} degrees wide")
+        Progress.remark(f"{config.bag}: no CameraInfo; the view is taken as {ASSUMED_VIEW_DEG:g} degrees wide")
 
 
 def _fingerprint(config: BagConfig) -> str:

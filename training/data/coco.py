@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
+from avtar_ros.progress import Progress
 from avtar_ros.tasks import SEGMENTATION
 from training.data.coco_files import read_coco
 from training.data.config import CocoConfig, Split
@@ -37,7 +37,8 @@ class CocoDataset(FrameDataset):
         self._names = {image: str(listed[image]["file_name"]) for image in annotated}
         self._chosen = self._split(annotated, split)
         if split == "train" and len(listed) > len(annotated):
-            tqdm.write(f"{config.description}: left out: {len(listed) - len(annotated)} images without annotations")
+            without = len(listed) - len(annotated)
+            Progress.remark(f"{config.description}: left out: {without} images without annotations")
 
     def __len__(self) -> int:
         return len(self._chosen)

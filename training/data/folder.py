@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tqdm import tqdm
-
 from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS
 from training.data.class_files import CLASSES, read_stored_classes
 from training.data.config import FolderConfig, Split
@@ -94,15 +93,16 @@ class FolderDataset(FrameDataset):
         known = [name for name in names if intrinsics is None or intrinsics.knows(name)]
         if split == "train":
             found = [f"{task} {len(files.keys() & set(known))}" for task, files in self._maps.items()]
-            tqdm.write(f"{self._root}: {len(known)} images; of them with {', '.join(found) or 'no maps'}")
+            Progress.remark(f"{self._root}: {len(known)} images; of them with {', '.join(found) or 'no maps'}")
             if lost := len(names) - len(known):
-                tqdm.write(f"left out: {lost} images that {INTRINSICS} has no camera for")
+                Progress.remark(f"left out: {lost} images that {INTRINSICS} has no camera for")
             for task, files in self._maps.items():
                 if strange := sorted(files.keys() - self._images.keys()):
                     more = f" and {len(strange) - 4} more" if len(strange) > 4 else ""
-                    tqdm.write(f"left out: maps in {task}/ without an image: {', '.join(strange[:4])}{more}")
+                    Progress.remark(f"left out: maps in {task}/ without an image: {', '.join(strange[:4])}{more}")
             if intrinsics is None and self._config.field_of_view_deg is None:
-                tqdm.write(f"{self._root}: no {INTRINSICS}; the view is taken as {ASSUMED_VIEW_DEG:g} degrees wide")
+                view = f"the view is taken as {ASSUMED_VIEW_DEG:g} degrees wide"
+                Progress.remark(f"{self._root}: no {INTRINSICS}; {view}")
         return known
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from tqdm import tqdm
 
+from avtar_ros.progress import Progress
 from avtar_ros.tasks import SEGMENTATION
 from training.data.batch import Batch
 from training.data.dataset import Dataset
@@ -27,7 +27,7 @@ class RenamedDataset:
         if description and lost:
             total = len(images.classes)
             kept = total - len(lost)
-            tqdm.write(f"{description}: {kept} of {total} classes are kept; unlabelled: {', '.join(lost)}")
+            Progress.remark(f"{description}: {kept} of {total} classes are kept; unlabelled: {', '.join(lost)}")
 
     def __len__(self) -> int:
         return len(self._images)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from avtar_ros.meaning import SemanticClass
+from avtar_ros.progress import Progress
 from training.data.batch import Batch
 from training.data.config import RoomViews
 from training.data.packed import PackedDataset, default_cache, pack
@@ -36,7 +35,7 @@ class RoomsDataset(PackedDataset):
 
 
 def _rendered(count: int, first_seed: int, width: int, height: int, views: RoomViews) -> Iterator[Batch]:
-    with tqdm(total=count, unit="room", desc=f"rendering rooms {width}x{height}") as progress:
+    with Progress(total=count, unit="room", desc=f"rendering rooms {width}x{height}") as progress:
         for start in range(first_seed, first_seed + count, CHUNK):
             seeds = range(start, min(start + CHUNK, first_seed + count))
             batch = render_rooms(seeds, width, height, anywhere=views == "anywhere")

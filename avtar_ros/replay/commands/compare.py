@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "candidates", type=Path, nargs="+", metavar="candidate", help="folders of other runs, or model files"
     )
     parser.add_argument(
-        "--fail-if", action="append", default=[], metavar="CONDITION",
+        "--fail-if", action="append", type=_condition, default=[], metavar="CONDITION",
         help="such as 'depth.rmse_m > 1.05x', 1.05 times the baseline's; repeat for more",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there as well")
@@ -66,9 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(models)
 
 
+def _condition(text: str) -> Condition:
+    try:
+        return Condition.parse(text)
+    except AvtarError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def run(options: argparse.Namespace, command: str) -> int:
     """Print the comparisons; returns the exit code. Raises AvtarError."""
-    conditions = [Condition.parse(text) for text in options.fail_if]
+    conditions: list[Condition] = options.fail_if
     if options.json:
         check_file(options.json, _inputs(options), is_figures)
     folders = [_folder_of(path, number, options, command) for number, path in enumerate(_operands(options), 1)]

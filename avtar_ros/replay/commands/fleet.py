@@ -12,12 +12,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from avtar_ros.command_line import DONE, FAILED, Command, not_negative, positive, positive_int
 from avtar_ros.errors import AvtarError
+from avtar_ros.extras import install_line
 from avtar_ros.files import expanded
 from avtar_ros.outputs import OutputFolder
+from avtar_ros.progress import Progress
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.figures import pooled
@@ -87,7 +87,7 @@ def _reserved(out: str) -> Iterator[None]:
 def _run(options: argparse.Namespace, command: str, out: str, models: list[str], chosen: ReplayOptions) -> int:
     jobs = plan(places.find(options.bags), places.find(models), out, options.groups, chosen)
     kept = {job.out: outcome for job in jobs if (outcome := outcome_of(job))}
-    with tqdm(total=len(jobs), initial=len(kept), unit="bag", disable=None) as bar:
+    with Progress(total=len(jobs), initial=len(kept), unit="bag", disable=None) as bar:
         for outcome in _work([job for job in jobs if job.out not in kept], options):
             kept[outcome.out] = outcome
             bar.update()
@@ -111,7 +111,7 @@ def _work(jobs: list[Job], options: argparse.Namespace) -> Iterator[Outcome]:
             run_jobs,
         )
     except ImportError as error:
-        raise AvtarError(f"Ray cannot be imported ({error}). Run: pip install 'avtar_ros[fleet]'") from error
+        raise AvtarError(f"Ray cannot be imported ({error}). Run: {install_line('fleet')}") from error
     yield from run_jobs(jobs, Cluster(options.address, options.workers, options.cpus, options.gpus))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import shlex
 from pathlib import Path
 
@@ -15,13 +17,14 @@ DESCRIPTION = "Show a bag's cameras and depth topics: encodings, sizes, rates, g
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="a bag's folder, or a .mcap, .db3 or .bag file")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def run(options: argparse.Namespace, command: str) -> int:
     """Print what there is; returns 1 where the bag is damaged."""
     with open_bag(options.bag) as bag:
         info = read_info(bag)
-    print("\n".join(_lines(options.bag, info)))
+    print(json.dumps(dataclasses.asdict(info), indent=1) if options.json else "\n".join(_lines(options.bag, info)))
     return FAILED if info.broken else DONE
 
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.extras import install_line
 
 
 def is_local(address: str) -> bool:
@@ -89,7 +90,7 @@ def _files(address: str) -> tuple[Any, str]:
         files, path = url_to_fs(address if not is_local(address) else str(Path(address).absolute()))
     except (ImportError, ValueError) as error:
         raise AvtarError(
-            f"{address}: cannot be reached ({error}). Run pip install 'avtar_ros[fleet]', and for an object store the "
+            f"{address}: cannot be reached ({error}). Run: {install_line('fleet')} and for an object store the "
             "package that fsspec names for its protocol, such as s3fs."
         ) from error
     return files, str(path)

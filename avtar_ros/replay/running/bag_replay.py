@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from avtar_ros.bags.bag import Bag, BagError
 from avtar_ros.bags.reading import bag_files, open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.extras import install_line
 from avtar_ros.files import make_folder
 from avtar_ros.memory import keep_freed_memory
 from avtar_ros.model_card import ModelCard
 from avtar_ros.outputs import OutputFolder, check_file
 from avtar_ros.perception import MapSize, Perception
+from avtar_ros.progress import Progress
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
 from avtar_ros.replay.running.frame_files import FrameFiles
@@ -167,7 +167,7 @@ def _run(
     share = (stop_ns - start_ns) / (bag.end_ns + 1 - bag.start_ns)
     total = sum(-(-round(bag.topics[camera.topic].count * share) // selection.every) for camera in cameras)
     files = FrameFiles(options.out / FRAMES, options.per_frame) if options.per_frame else None
-    with tqdm(total=total, unit="frame", disable=None) as bar, ExitStack() as stack:
+    with Progress(total=total, unit="frame", disable=None) as bar, ExitStack() as stack:
         log = stack.enter_context(_rerun_log(options.rerun, judge.card)) if options.rerun else None
         try:
             for perceived in replay(_frames(cameras, selection), perception, output, judge):
@@ -185,7 +185,7 @@ def _rerun_log(path: Path, card: ModelCard) -> RerunLog:
     try:
         from avtar_ros.replay.running.rerun_log import RerunLog
     except ImportError as error:
-        raise AvtarError(f"Rerun cannot be imported ({error}). Run: pip install 'avtar_ros[rerun]'") from error
+        raise AvtarError(f"Rerun cannot be imported ({error}). Run: {install_line('rerun')}") from error
     make_folder(path.absolute().parent)
     return RerunLog(path, card)
 

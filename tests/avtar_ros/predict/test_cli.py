@@ -277,7 +277,7 @@ def test_ctrl_c_leaves_a_video_that_can_be_played(tmp_path: Path, tiny_model: Pa
         os.kill(run.pid, signal.SIGINT)
         _, complaints = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert complaints.endswith("avtar-predict: interrupted\n")
+    assert complaints.endswith("avtar-predict: interrupted; what was finished is kept\n")
     assert 5 <= frames_of(tmp_path / "predicted/long.mp4")[0] < 3000
 
 

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -275,3 +277,15 @@ def test_a_real_recording_is_played_as_it_is(
     assert process.wait() == 0
     client.wait_until(lambda: len(images) == (60 if compressed else 15), "all images")
     assert to_rgb(images[0]).shape == (480, 640, 3)
+
+
+@pytest.mark.parametrize(("given", "said"), [("0", "webcam 0"), ("77", "webcam 77"), ("1.5", "must be text or a")])
+def test_a_webcams_number_may_be_given_as_a_number(given: str, said: str) -> None:
+    """ROS reads source:=0 as an integer; there is no webcam here, so that the number is seen in what is said."""
+    command = [sys.executable, "-m", "avtar_ros.source.command", "--ros-args", "-p", f"source:={given}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if Path("/dev/video0").exists() and given == "0":
+        pytest.skip("there is a webcam here")
+    assert run.returncode == 1
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
