@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.decoding import check_pixels, decode_picture
 from avtar_ros.errors import ImageError as ImageError
-from avtar_ros.transports import EXR, JPEG, unpack_depth, unpack_zstd, whole_jpeg
+from avtar_ros.picture_header import JPEG
+from avtar_ros.transports import EXR, unpack_depth, unpack_zstd, whole_jpeg
 from avtar_ros.transports import ImageFields as ImageFields
 from avtar_ros.transports import encoding_of as encoding_of
 from avtar_ros.transports import is_compressed as is_compressed
@@ -142,6 +144,7 @@ def pixels(message: Any, layouts: dict[str, Layout]) -> tuple[Layout, NDArray[An
         raise ImageError(
             f"{data.size} bytes of data where {width}x{height} {encoding} with step {step} takes {longest}."
         )
+    check_pixels(width, height)
     strides = (step, pixel) + (dtype.itemsize,) * (layout.channels > 1)
     shape = (rows, width) + (layout.channels,) * (layout.channels > 1)
     array: NDArray[Any] = np.ndarray(shape, dtype, data, strides=strides)
@@ -213,9 +216,9 @@ def _decode_picture(message: Any, data: NDArray[np.uint8], flags: int) -> NDArra
 
     def decode(picture: NDArray[np.uint8]) -> NDArray[Any]:
         try:
-            decoded = cv2.imdecode(picture, flags) if picture.size else None
-        except cv2.error as error:
-            raise ImageError(f"{what} cannot be decoded ({error}).") from error
+            decoded = decode_picture(picture, flags)
+        except ImageError as error:
+            raise ImageError(f"{what}: {error}") from error
         if decoded is None:
             exr = "OpenEXR, which OpenCV is built without" if picture[:4].tobytes() == EXR else None
             raise ImageError(f"{what} are {exr or 'no jpeg or png, or a damaged one'}.")

@@ -20,13 +20,13 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from avtar_ros.decoding import MOST_PIXELS, check_pixels
 from avtar_ros.errors import ImageError
+from avtar_ros.picture_header import JPEG, PNG
 from avtar_ros.rvl import RvlError, decode_rvl
 
-MOST_PIXELS = 2**28
-"""Of an image; a header that says more is damaged."""
-PNG = b"\x89PNG\r\n\x1a\n"
-JPEG = b"\xff\xd8"
+MOST_PIXEL_BYTES = 16
+"""Of a pixel; more is no encoding."""
 EXR = b"\x76\x2f\x31\x01"
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = 0xDA
@@ -85,6 +85,8 @@ def unpack_zstd_header(message: Any) -> ImageFields:
     encoding = data[_ZSTD_HEADER.size :][: min(length, 64)].tobytes().decode("ascii", "replace")
     if height * width > MOST_PIXELS or height * step > 16 * MOST_PIXELS or length > 64:
         raise ImageError(f"format {message.format!r}: the data begin with no sizes, or wrong ones.")
+    check_pixels(width, height)
+    check_pixels(step // MOST_PIXEL_BYTES, height)
     return ImageFields(height, width, encoding, is_bigendian, step, data[_ZSTD_HEADER.size + length :])
 
 
@@ -165,6 +167,7 @@ def _rvl(data: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
     width, height = _RVL_SIZE.unpack_from(data.data)
     if not 0 < width * height <= MOST_PIXELS:
         return None
+    check_pixels(width, height)
     try:
         return decode_rvl(data[_RVL_SIZE.size :], math.prod((height, width))).reshape(height, width)
     except RvlError:

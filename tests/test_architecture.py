@@ -42,6 +42,8 @@ FLOORS = {
         "locks",
         "outputs",
         "resources",
+        "picture_header",
+        "decoding",
         "pictures",
         "geometry",
         "meaning",

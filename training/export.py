@@ -14,6 +14,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
+from avtar_ros.decoding import decode_picture
 from avtar_ros.engines.engine import INPUT, Engine
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.model_card import CARD_KEY, CardError, ModelCard, read_onnx_card
@@ -183,7 +184,7 @@ def _comparison_images(card: ModelCard, folder: Path | None) -> Iterable[NDArray
     yield np.random.default_rng(0).integers(0, 256, (2, card.height, card.width, 3), np.uint8)
     yield render_rooms(seeds.COMPARED, card.width, card.height).image.numpy()
     for path in sorted(folder.iterdir()) if folder else ():
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        picture = decode_picture(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
             raise TrainingError(f"{path}: not a picture that OpenCV can read.")
         resized = cv2.resize(picture, (card.width, card.height), interpolation=cv2.INTER_AREA)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.bags.writing import BagWriter
+from avtar_ros.decoding import decode_picture
 from avtar_ros.images import ImageError, Layout, depth_metres, is_compressed, pixels
 from avtar_ros.tasks import TASKS, Maps, TaskMap
 
@@ -69,9 +70,11 @@ def decode_map(task: str, message: Any) -> TaskMap:
 
 def _picture(message: Any) -> NDArray[Any]:
     data = np.frombuffer(message.data, np.uint8)
-    stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    stored = decode_picture(data, cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ImageError(f"ground truth of format {message.format!r} is no picture, or a damaged one.")
+    if stored.ndim == 3 and stored.shape[2] not in (3, 4):
+        raise ImageError(f"ground truth of format {message.format!r} has {stored.shape[2]} channels.")
     return stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
 
 

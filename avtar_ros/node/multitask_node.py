@@ -19,6 +19,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
+from avtar_ros.decoding import allow_pixels
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.node.camera import CameraInput, NodeCamera
@@ -123,6 +124,7 @@ class MultitaskNode(LifecycleNode):
         self._settings = p = read_parameters(self, NodeParameters)
         p.check()
         try:
+            allow_pixels(p.max_pixels)
             self._engine = self._loader.open(p)
             self._perception = Perception(self._engine, p.chosen_tasks, p.map_size)
             for name in p.cameras:
@@ -207,6 +209,7 @@ class MultitaskNode(LifecycleNode):
 
     def _replace(self, perception: Perception, new: NodeParameters) -> None:
         """Go on with these; no frame may be in work."""
+        allow_pixels(new.max_pixels)
         old_engine, old_tasks, old = self._engine, self._perception.tasks, self._settings
         self._engine, self._perception, self._settings = perception.engine, perception, new
         if (perception.tasks, new.depth_encoding) != (old_tasks, old.depth_encoding):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from avtar_ros.decoding import MAX_PIXELS, MOST_PIXELS
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import expanded
@@ -104,6 +105,12 @@ class NodeParameters(OutputParameters):
         2.0,
         "Seconds without an image after which diagnostics call a camera lost.",
         limits=(0.1, 3600.0),
+        dynamic=True,
+    )
+    max_pixels: int = parameter(
+        MAX_PIXELS,
+        "Pixels of an image at most: what says that it has more is malformed, and is not decoded.",
+        limits=(1, MOST_PIXELS),
         dynamic=True,
     )
     map_size: Literal["camera", "model"] = parameter(

@@ -25,7 +25,7 @@ from avtar_ros.images import ImageError, to_rgb
 from avtar_ros.pictures import in_order
 from avtar_ros.predict.lens import Lens, exif_lens
 from avtar_ros.predict.newest import Newest
-from avtar_ros.predict.picture_files import decode_picture, read_picture
+from avtar_ros.predict.picture_files import picture_of, read_picture
 from avtar_ros.source.frame_sources import PICTURES, FrameSource, SourceError, SourceFrame, open_source
 
 STDIN = "-"
@@ -93,7 +93,7 @@ class StandardInput(Input):
     def shots(self, every: int) -> Iterator[Shot]:
         if sys.stdin.isatty():
             raise AvtarError("standard input is the terminal. Pipe a picture into it: avtar-predict - < office.jpg")
-        yield Shot(decode_picture(sys.stdin.buffer.read(), "standard input"), self.name)
+        yield Shot(picture_of(sys.stdin.buffer.read(), "standard input"), self.name)
 
 
 class PictureFiles(Input):

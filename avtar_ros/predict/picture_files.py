@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.errors import AvtarError
+from avtar_ros.decoding import decode_picture
+from avtar_ros.errors import AvtarError, ImageError
 from avtar_ros.files import expanded
 
 
@@ -18,15 +19,15 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         content = expanded(path).read_bytes()
     except OSError as error:
         raise AvtarError(f"{path}: cannot be read ({error.strerror}). Give the path of a picture.") from error
-    return decode_picture(content, str(path))
+    return picture_of(content, str(path))
 
 
-def decode_picture(content: bytes, where: str) -> NDArray[np.uint8]:
+def picture_of(content: bytes, where: str) -> NDArray[np.uint8]:
     """The same of the bytes of a file, `where` they are from."""
     try:
-        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    except cv2.error as error:
-        raise AvtarError(f"{where}: this picture cannot be decoded ({error.err}).") from error
+        bgr = decode_picture(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except ImageError as error:
+        raise AvtarError(f"{where}: {error}") from error
     if bgr is None:
         raise AvtarError(f"{where}: not a picture that OpenCV can read, or a damaged one ({len(content)} bytes).")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

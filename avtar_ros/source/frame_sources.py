@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.errors import AvtarError
+from avtar_ros.decoding import check_pixels, decode_picture
+from avtar_ros.errors import AvtarError, ImageError
 from avtar_ros.extras import install_line
 from avtar_ros.files import expanded
 from avtar_ros.geometry.camera_model import CameraModel
@@ -194,16 +195,20 @@ class FolderSource(FrameSource):
         self.rate_hz, self.count = FOLDER_RATE, len(pictures)
 
     def frames(self) -> Iterator[SourceFrame]:
-        index, damaged = 0, []
+        index, damaged, reasons = 0, list[Path](), dict[Path, str]()
         for path in self._pictures:
-            picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            try:
+                picture = decode_picture(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+            except (ImageError, OSError) as error:
+                picture, reasons[path] = None, str(error)
             if picture is None:
                 damaged.append(path)
                 continue
             yield _frame(round(index * 1e9 / FOLDER_RATE), picture)
             index += 1
         if damaged:
-            first = f"{damaged[0]}: not a picture, or a damaged one. Remove it from the folder."
+            reason = reasons.get(damaged[0], "not a picture, or a damaged one. Remove it from the folder.")
+            first = f"{damaged[0]}: {reason}"
             self.damage = first if len(damaged) == 1 else f"{len(damaged)} pictures were left out. The first, {first}"
             if not index:
                 raise SourceError(self.damage)
@@ -234,6 +239,7 @@ class VideoSource(FrameSource):
         capture = cv2.VideoCapture(str(self._path))
         if not capture.isOpened():
             raise SourceError(f"{self._path}: OpenCV cannot read this video. Convert it, for example to .mp4.")
+        _check_size(capture, str(self._path))
         return capture
 
 
@@ -288,10 +294,20 @@ class StreamSource(FrameSource):
                 f"{self.description}: no video there within {STREAM_TIMEOUT_MS // 1000} s. Are the address and the "
                 "password right, and is the camera reached from here?"
             )
+        _check_size(capture, self.description)
         return capture
 
     def close(self) -> None:
         self._capture.release()
+
+
+def _check_size(capture: cv2.VideoCapture, what: str) -> None:
+    """Raise SourceError for a video of more pixels than are allowed, before any of its frames is asked for."""
+    try:
+        check_pixels(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+    except ImageError as error:
+        capture.release()
+        raise SourceError(f"{what}: {error}") from error
 
 
 def without_password(address: str) -> str:

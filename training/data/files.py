@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.decoding import decode_picture
+from avtar_ros.errors import ImageError
 from training.errors import TrainingError
 
 Image = NDArray[np.uint8]
@@ -75,8 +77,10 @@ def contents(folder: Path) -> str:
 def _read(path: Path, flags: int) -> NDArray[Any]:
     if not path.is_file():
         raise TrainingError(f"{path}: no such picture. {contents(path.parent)}")
-    data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, flags) if data.size else None
+    try:
+        picture = decode_picture(np.fromfile(path, np.uint8), flags)
+    except ImageError as error:
+        raise TrainingError(f"{path}: {error}") from error
     if picture is None:
         raise TrainingError(f"{path}: not a picture, or a damaged one. Unpack the data set again.")
     return picture
