@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from avtar_ros.ros.isolation import transport_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PROFILE = REPOSITORY / "config" / "fastdds_shm.xml"
+PROFILE = REPOSITORY / "config" / "fastdds_loopback.xml"
 PATIENCE_S = 60.0
 """How long to wait for what should take moments, so that a busy machine fails no test."""
 

@@ -96,6 +96,7 @@ def test_what_running_needs_is_in_the_shared_folders(source: Path) -> None:
         "launch/multi_camera.launch.py",
         "launch/replay.launch.py",
         "config/avtar.yaml",
+        "config/fastdds_loopback.xml",
         "config/fastdds_shm.xml",
         "foxglove/avtar.json",
         "rviz/avtar.rviz",

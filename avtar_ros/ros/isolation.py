@@ -9,6 +9,7 @@ import socket
 from avtar_ros.errors import AvtarError
 from avtar_ros.resources import find_resource
 
+LOOPBACK_PROFILE = "config/fastdds_loopback.xml"
 BEFORE_JAZZY = ("humble", "iron")
 OLD_PROFILE_NAME = ("humble", "iron", "jazzy")
 PROFILE_NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
@@ -33,9 +34,10 @@ def claim_ros_domain() -> tuple[int, socket.socket]:
 
 
 def loopback_environment(domain: int) -> dict[str, str]:
-    """Environment variables for ROS on this machine alone, with the shipped shared-memory profile."""
+    """Environment variables for ROS on this machine alone: the discovery range, and a profile whose sockets are bound
+    to the loopback interface, without which the range keeps nobody out."""
     distribution = os.environ.get("ROS_DISTRO", "")
-    variables = {"ROS_DOMAIN_ID": str(domain)} | transport_environment()
+    variables = {"ROS_DOMAIN_ID": str(domain)} | transport_environment(str(find_resource(LOOPBACK_PROFILE)))
     if distribution in BEFORE_JAZZY:
         variables["ROS_LOCALHOST_ONLY"] = "1"
     else:

@@ -15,7 +15,7 @@ import yaml
 from avtar_ros.node.parameters import NodeParameters
 from avtar_ros.ros.isolation import transport_environment
 from avtar_ros.source.camera_source import SourceParameters
-from tests.ros_processes import REPOSITORY, Client, RosProcess
+from tests.ros_processes import PROFILE, REPOSITORY, Client, RosProcess
 
 LAUNCH_FILES = sorted((REPOSITORY / "launch").glob("*.launch.py"))
 INCLUDES = ("IncludeLaunchDescription",)
@@ -167,13 +167,14 @@ def test_the_node_reads_the_parameters_file_in_any_namespace(tmp_path: Path, nam
 
 def test_the_profile_is_read_by_fast_dds_without_complaint(capfd: pytest.CaptureFixture[str]) -> None:
     with Client() as client:
-        assert transport_environment().items() <= os.environ.items()
+        assert transport_environment(str(PROFILE)).items() <= os.environ.items()
         client.spin(0.1)
     assert "XMLPARSER" not in "".join(capfd.readouterr())
 
 
-def test_the_profile_has_room_for_the_maps_of_a_frame_in_shared_memory() -> None:
-    root = ElementTree.parse(REPOSITORY / "config" / "fastdds_shm.xml").getroot()
+@pytest.mark.parametrize("name", ["fastdds_shm.xml", "fastdds_loopback.xml"])
+def test_the_profile_has_room_for_the_maps_of_a_frame_in_shared_memory(name: str) -> None:
+    root = ElementTree.parse(REPOSITORY / "config" / name).getroot()
     sizes = {element.tag.rpartition("}")[2]: element.text for element in root.iter()}
     largest_map = 640 * 480 * 3 * 4
     assert int(sizes["maxMessageSize"] or 0) > largest_map
