@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from avtar_ros.command_line import Program
 from training.commands.affinities import AFFINITIES
 from training.commands.backbone import BACKBONE
+from training.commands.distill import DISTILL
 from training.commands.evaluate import EVALUATE
 from training.commands.experiments import EXPERIMENTS
 from training.commands.export import EXPORT
 from training.commands.fit import FIT
 from training.commands.preview import PREVIEW
 from training.commands.scenes import SCENES
+from training.commands.teach import TEACH
 
 PROGRAM = Program(
     name="avtar-train",
@@ -27,6 +29,8 @@ PROGRAM = Program(
         "affinities": AFFINITIES,
         "scenes": SCENES,
         "preview": PREVIEW,
+        "teach": TEACH,
+        "distill": DISTILL,
     },
     kept="what was finished is kept.",
 )

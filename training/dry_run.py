@@ -19,8 +19,8 @@ from training.fit import PhaseRun
 from training.tasks import LEARNT
 
 
-def dry_run(config: RunConfig) -> None:
-    """Print what each phase trains, and the losses, time and memory of a step with its batch.
+def dry_run(config: RunConfig) -> list[float]:
+    """Print what each phase trains, and the losses, time and memory of a step with its batch; gives the times in s.
 
     No data is read and nothing fetched: a pretrained backbone whose `settings` name its architecture has random
     weights here, unless the run starts from adapters alone, which fit no other backbone than their own. Raises
@@ -32,6 +32,7 @@ def dry_run(config: RunConfig) -> None:
         backbone = backbone.model_copy(update={"pretrained": None})
     config = config.model_copy(update={"model": config.model.model_copy(update={"backbone": backbone})})
     check_buildable(config, before)
+    times = []
     with tempfile.TemporaryDirectory() as folder:
         for phase in config.phases:
             run = PhaseRun(config, phase, Path(folder) / phase.name, before)
@@ -41,10 +42,11 @@ def dry_run(config: RunConfig) -> None:
                 torch.cuda.reset_peak_memory_stats(run.device)
             began = time.monotonic()
             losses = run.train_step(batch, batch if config.target else None)
-            seconds = time.monotonic() - began
+            times.append(seconds := time.monotonic() - began)
             print("  ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
             peak = _peak_gb(run.device)
             print(f"a step of {phase.batch_size} images: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
+    return times
 
 
 def random_batch(card: ModelCard, images: int, downscale: int = 1) -> Batch:

@@ -16,6 +16,7 @@ ASKED_FOR = {
     "generalisation": ["data.root", "data.splits"],
     "kitchen": ["data.parts.1.data.bag"],
     "nyud": ["data.root"],
+    "taught": ["data.data.bag"],
     "taskonomy": ["data.root", "data.splits"],
     "zero-shot": ["data.bag"],
 }

@@ -71,13 +71,13 @@ def _nyud(config: NyudConfig, split: Split) -> Dataset:
 
 
 def _taught(config: TaughtConfig, split: Split) -> Dataset:
-    images = _images(config.data, split)
+    images = open_images(config.data, split)
     if config.teacher is None:
         return LabelledDataset(images, config, split)
     return TaughtDataset(images, open_engine(config.teacher), config.width, config.height)
 
 
-def _images(config: GivenConfig, split: Split) -> Dataset:
+def open_images(config: GivenConfig, split: Split) -> Dataset:
     """What a teacher labels: of a recording all frames, with or without depth."""
     return BagDataset(config, split, unlabelled=True) if isinstance(config, BagConfig) else open_dataset(config, split)
 

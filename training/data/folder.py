@@ -5,11 +5,15 @@
                      maps with the names of their images: png, tiff, npy
     intrinsics.json  the camera, or one a folder or image
     classes.yaml     what the ids or colours in segmentation/ mean
+    maps.yaml        how maps are stored, where it is not as usual and the config does not say it
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.progress import Progress
@@ -20,10 +24,10 @@ from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_derived
 from training.data.files import contents, read_image, require
 from training.data.intrinsics import INTRINSICS, read_intrinsics
-from training.data.stored_maps import MAP_ENDINGS, read_map_file
+from training.data.stored_maps import MAP_ENDINGS, FormatsConfig, read_map_file
 from training.errors import TrainingError
 
-IMAGES = "images"
+IMAGES, FORMATS = "images", "maps.yaml"
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 ASSUMED_VIEW_DEG = 60.0
 SAME_ASPECT = 0.02
@@ -44,6 +48,7 @@ class FolderDataset(FrameDataset):
         self._images = _by_name(config.root / IMAGES, IMAGE_ENDINGS, "pictures")
         self._maps = {task: found for task in TASKS if (found := _by_name(config.root / task, MAP_ENDINGS, "maps"))}
         self._classes = read_stored_classes(config.root / CLASSES) if SEGMENTATION.name in self._maps else None
+        self._formats = _formats(config)
         intrinsics = config.root / INTRINSICS
         self._intrinsics = read_intrinsics(intrinsics) if intrinsics.exists() else None
         if self._intrinsics is None and config.field_of_view_deg is None and DEPTH.name in self._maps:
@@ -69,7 +74,7 @@ class FolderDataset(FrameDataset):
         maps = {}
         for task, files in self._maps.items():
             if name in files:
-                maps[task] = read_map_file(files[name], task, self._config.maps, self._classes)
+                maps[task] = read_map_file(files[name], task, self._formats, self._classes)
                 self._check_shape(files[name], maps[task].shape[:2], image.shape[:2])
         return Sample(image, maps, self._camera(name, image.shape[1], image.shape[0]))
 
@@ -104,6 +109,17 @@ class FolderDataset(FrameDataset):
                 view = f"the view is taken as {ASSUMED_VIEW_DEG:g} degrees wide"
                 Progress.remark(f"{self._root}: no {INTRINSICS}; {view}")
         return known
+
+
+def _formats(config: FolderConfig) -> FormatsConfig:
+    """What the config says of how maps are stored, else what the folder says."""
+    path = config.root / FORMATS
+    if config.maps != FormatsConfig() or not path.is_file():
+        return config.maps
+    try:
+        return FormatsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
+        raise TrainingError(f"{path}: does not say how maps are stored: {' '.join(str(error).split())}") from error
 
 
 def _by_name(folder: Path, endings: tuple[str, ...], what: str) -> dict[str, Path]:

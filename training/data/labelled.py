@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from avtar_ros.files import write_text
 from avtar_ros.locks import in_turn
+from avtar_ros.progress import Progress
 from training import processes
 from training.data.batch import Batch, completed
 from training.data.config import Split, TaughtConfig
@@ -67,16 +67,16 @@ def _label(images: Dataset, config: TaughtConfig, folder: Path) -> None:
     labeller = _labeller(images, config)
     store = _Store.begun(unfinished, len(images))
     if store.done:
-        tqdm.write(f"{config.description}: {store.done} of {len(images)} images are labelled already; going on")
+        Progress.remark(f"{config.description}: {store.done} of {len(images)} images are labelled already; going on")
     labeller.tally.update(store.tally)
     starts = range(store.done, len(images), config.batch_size)
-    with tqdm(total=len(images), initial=store.done, unit="image", desc="labelling") as progress:
+    with Progress(total=len(images), initial=store.done, unit="image", desc="labelling") as progress:
         for start in starts:
             batch = labeller.labelled(images.batch(range(start, min(start + config.batch_size, len(images)))))
             store.write(start, batch, labeller.tally)
             progress.update(len(batch))
     for line in report(labeller):
-        tqdm.write(line)
+        Progress.remark(line)
     unfinished.rename(folder)
 
 
@@ -100,7 +100,7 @@ def _labeller(images: Dataset, config: TaughtConfig) -> Labeller:
             fit = fit_once(labeller, teacher, given, [images.batch([int(i)]) for i in chosen])
             if fit is not None:
                 labeller.bag_fits[teacher.name] = fit
-                tqdm.write(f"{teacher.name}: depth from {teacher.depth_kind} × {fit.scale:.4g} + {fit.shift:.4g}")
+                Progress.remark(f"{teacher.name}: depth from {teacher.depth_kind} × {fit.scale:.4g} + {fit.shift:.4g}")
     return labeller
 
 

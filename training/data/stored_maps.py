@@ -12,6 +12,8 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from pydantic import model_validator
 
+from avtar_ros.decoding import check_pixels
+from avtar_ros.errors import ImageError
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TaskMap
 from training.data.class_files import StoredClasses
 from training.data.files import contents, read_stored
@@ -86,7 +88,10 @@ def _read(path: Path) -> NDArray[Any]:
         try:
             with Pillow.open(path) as picture:
                 if picture.mode == "P":
+                    check_pixels(picture.width, picture.height)
                     return np.asarray(picture)
+        except ImageError as error:
+            raise TrainingError(f"{path}: {error}") from error
         except (FileNotFoundError, UnidentifiedImageError):
             pass  # the reader below says it
     stored = read_stored(path)
