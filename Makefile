@@ -13,7 +13,7 @@ PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-ve
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-jazzy test-humble test-ros lint docs test-gpu gpu-tests chromium gcc clean
+.PHONY: help demo predict test test-jazzy test-humble test-ros lint docs test-gpu gpu-tests chromium gcc clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ demo: $(VENV)/demo.stamp  ## play a camera through the node: BAG=bag, picture, v
 	@$(VENV)/bin/python -m avtar_ros.demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') \
 	    $(if $(MODEL),--model '$(MODEL)') $(if $(FOV),--fov '$(FOV)') $(if $(FOCAL_PX),--focal-px '$(FOCAL_PX)') \
 	    $(if $(SECONDS),--seconds '$(SECONDS)') --out '$(OUT)'
+
+predict: $(VENV)/predict.stamp  ## make maps of your pictures, video or camera: SOURCE=photo.jpg OUT=folder FOV=degrees
+	@test -n '$(SOURCE)' || { echo 'say of what: make predict SOURCE=photo.jpg'; exit 2; }
+	@$(VENV)/bin/avtar-predict $(SOURCE) $(if $(MODEL),--model '$(MODEL)') $(if $(FOV),--fov '$(FOV)') \
+	    $(if $(FOCAL_PX),--focal-px '$(FOCAL_PX)') $(if $(filter command line,$(origin OUT)),--out '$(OUT)') \
+	    $(if $(SHOW),--show)
 
 test: lint chromium gcc  ## check style, types and Dockerfiles, then run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --durations 15
@@ -101,13 +107,27 @@ chromium gcc:
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) $(GPU_VENV) $(JAZZY_VENV) $(ROS_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/bin/python:
+# A Python named on the command line is the one that is used, or it is said how.
+$(VENV)/bin/python: FORCE
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	    || { echo 'avtar_ros needs Python 3.10 or later: make PYTHON=/path/to/python3'; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test -x $@ || $(PYTHON) -m venv $(VENV)
+ifeq ($(origin PYTHON),command line)
+	@version='import sys; print(*sys.version_info[:3], sep=".")'; \
+	wanted=$$($(PYTHON) -c "$$version"); found=$$($@ -c "$$version"); test "$$wanted" = "$$found" || { \
+	    echo "$(VENV) was made with Python $$found, not with PYTHON=$(PYTHON), which is $$wanted: make clean, then again"; \
+	    exit 1; }
+endif
+
+.PHONY: FORCE
 
 $(VENV)/tools.stamp: constraints.txt | $(VENV)/bin/python
 	$(PIP) --upgrade pip setuptools wheel
+	@touch $@
+
+# What maps of pictures take; the demo's has more.
+$(VENV)/predict.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
+	$(PIP) --no-build-isolation --editable '.[onnxruntime]'
 	@touch $@
 
 # The project is installed editable, with the setuptools of the constraints rather than whichever pip would fetch.
@@ -121,4 +141,4 @@ $(VENV)/docs.stamp: $(DESCRIPTION) $(VENV)/demo.stamp
 
 $(VENV)/test.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
 	$(PIP) --no-build-isolation --editable '.[compile-check,docs,fleet,onnxruntime,rerun,ros-wheels,test,train]'
-	@touch $@ $(VENV)/demo.stamp
+	@touch $@ $(VENV)/demo.stamp $(VENV)/predict.stamp

@@ -54,6 +54,7 @@ FLOORS = {
         "transports",
         "images",
         "metrics",
+        "plain_figures",
         "agreement",
         "engines",
         "perception",

@@ -38,7 +38,7 @@ from avtar_ros.outputs import OutputFolder
 from avtar_ros.predict.lens import LensOptions, add_lens
 from avtar_ros.progress import Progress
 from avtar_ros.replay.judging.judge import Judge
-from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
+from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth, recording_title
 from avtar_ros.resources import DEMO_BAG, find_model, find_resource
 from avtar_ros.ros.child_process import NodeProcess
 from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
@@ -116,7 +116,7 @@ def _demo(options: argparse.Namespace, command: str) -> int:
         frames_in, frames_out = len(recording.published), len(judge.times)
         run = Run(
             kind="Demo",
-            title=_title(source),
+            title=_title(source, card),
             judge=judge,
             counts={"frames_in": frames_in, "frames_out": frames_out, "frames_dropped": frames_in - frames_out},
             seconds=recording.seconds,
@@ -149,9 +149,9 @@ def _bag_of(source: str, options: argparse.Namespace, model: Path) -> tuple[Path
         return folder.path / INPUT, [record(source, folder.path / INPUT, lens, options.seconds)]
 
 
-def _title(source: str) -> str:
+def _title(source: str, card: ModelCard) -> str:
     path = expanded(source)
-    return path.resolve().stem if path.exists() else without_password(source)
+    return recording_title(path, card) if path.exists() else f"{card.name} on {without_password(source)}"
 
 
 def _print_results(run: Run, has_truth: bool, out: Path) -> None:

@@ -79,7 +79,10 @@ DEPTH = Task(
     colorize=color_depth,
     metrics=(DepthMetric, MedianScaledMetric, DisparityAlignedMetric),
     difference=Difference("mean relative difference", " %", {"fp16": 1.0, "fp32": 0.1}, _relative),
-    stability=Stability("depth.jitter", Figure("Jitter where nothing moves, relative", "", False), _jitter),
+    stability=Stability("depth.jitter", Figure(
+        "Jitter where nothing moves, relative", "", False, 0.001,
+        "how much distances change from frame to frame where nothing moves, as a share",
+    ), _jitter),
     storage=Storage(np.uint16, _millimetres, _metres),
     words=Words(_figures, _sentence, lambda metres, meaning: f"{metres:.2f} m"),
 )

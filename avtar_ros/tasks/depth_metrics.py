@@ -24,11 +24,13 @@ class DepthMetric(TaskMetric):
 
     name = "depth"
     FIGURES: ClassVar = {
-        "depth.rmse_m": Figure("RMSE", "m", False),
-        "depth.abs_rel": Figure("Mean relative error", "", False),
-        "depth.delta1": Figure("δ < 1.25", "", True),
-        "depth.delta2": Figure("δ < 1.25²", "", True),
-        "depth.delta3": Figure("δ < 1.25³", "", True),
+        "depth.rmse_m": Figure("RMSE", "m", False, 0.01, "typical error in metres, in which large errors count most"),
+        "depth.abs_rel": Figure(
+            "Mean relative error", "", False, 0.005, "mean error as a share of the true distance: 0.1 is 10 cm at 1 m"
+        ),
+        "depth.delta1": Figure("δ < 1.25", "", True, 0.005, "share of pixels within 25 % of the true distance"),
+        "depth.delta2": Figure("δ < 1.25²", "", True, 0.005, "share of pixels within 56 %"),
+        "depth.delta3": Figure("δ < 1.25³", "", True, 0.005, "share of pixels within 95 %"),
     }
     sees_scale = True
     LIMITS = 1.25 ** np.arange(1, 4)
@@ -89,9 +91,16 @@ class MedianScaledMetric(AlignedDepthMetric):
 
     name = "scaled depth"
     FIGURES: ClassVar = {
-        "depth.scaled_rmse_m": Figure("RMSE, median-scaled", "m", False),
-        "depth.scaled_abs_rel": Figure("Mean relative error, median-scaled", "", False),
-        "depth.scaled_delta1": Figure("δ < 1.25, median-scaled", "", True),
+        "depth.scaled_rmse_m": Figure(
+            "RMSE, median-scaled", "m", False, 0.01,
+            "the error that is left where one factor for each image makes the scale right",
+        ),
+        "depth.scaled_abs_rel": Figure(
+            "Mean relative error, median-scaled", "", False, 0.005, "relative error, the same way"
+        ),
+        "depth.scaled_delta1": Figure(
+            "δ < 1.25, median-scaled", "", True, 0.005, "share of pixels within 25 %, the same way"
+        ),
     }
 
     @staticmethod
@@ -107,9 +116,16 @@ class DisparityAlignedMetric(AlignedDepthMetric):
 
     name = "aligned depth"
     FIGURES: ClassVar = {
-        "depth.aligned_rmse_m": Figure("RMSE, scale and shift in disparity", "m", False),
-        "depth.aligned_abs_rel": Figure("Mean relative error, scale and shift in disparity", "", False),
-        "depth.aligned_delta1": Figure("δ < 1.25, scale and shift in disparity", "", True),
+        "depth.aligned_rmse_m": Figure(
+            "RMSE, scale and shift in disparity", "m", False, 0.01,
+            "the error that is left where factor and offset of 1/depth are made right for each image",
+        ),
+        "depth.aligned_abs_rel": Figure(
+            "Mean relative error, scale and shift in disparity", "", False, 0.005, "relative error, the same way"
+        ),
+        "depth.aligned_delta1": Figure(
+            "δ < 1.25, scale and shift in disparity", "", True, 0.005, "share of pixels within 25 %, the same way"
+        ),
     }
 
     @staticmethod

@@ -39,8 +39,13 @@ class EdgesMetric(TaskMetric):
 
     name = "edges"
     FIGURES: ClassVar = {
-        "edges.f1": Figure("F-measure (ODS)", "", True),
-        "edges.l1": Figure("Mean absolute difference", "", False),
+        "edges.f1": Figure(
+            "F-measure (ODS)", "", True, 0.005,
+            "balance of edges that were found and edges that are right, at the best threshold; 1 is perfect",
+        ),
+        "edges.l1": Figure(
+            "Mean absolute difference", "", False, 0.005, "mean difference of the probability of an edge"
+        ),
     }
     pixelwise = False
     # Counts by how many thresholds a pixel passes, for each of: predicted, of those matched, true, of those matched.
@@ -145,7 +150,9 @@ EDGES = Task(
     colorize=color_edges,
     metrics=(EdgesMetric,),
     difference=Difference("mean difference", "", {"fp16": 0.01, "fp32": 0.001}, _absolute),
-    stability=Stability("edges.jitter", Figure("Jitter where nothing moves", "", False), _absolute),
+    stability=Stability("edges.jitter", Figure(
+        "Jitter where nothing moves", "", False, 0.001, "how much edges flicker where nothing moves"
+    ), _absolute),
     storage=Storage(np.uint8, _levels, _probabilities),
     words=Words(lambda edges, meaning: {"share": share(edges > 0.5)}, at=lambda edge, meaning: f"{edge:.0%}"),
 )

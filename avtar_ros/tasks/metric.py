@@ -22,11 +22,16 @@ class MetricError(AvtarError):
 
 @dataclass(frozen=True)
 class Figure:
-    """What a metric's key means, for people."""
+    """What a metric's key means, for people.
+
+    `mention` is the smallest difference worth mentioning, in its unit; `meaning` says it in plain words.
+    """
 
     title: str
     unit: str
     higher_is_better: bool
+    mention: float = 0.0
+    meaning: str = ""
 
     def text(self, value: float) -> str:
         """The value with its unit, as precise as people read it."""

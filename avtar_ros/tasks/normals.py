@@ -37,11 +37,13 @@ class NormalsMetric(TaskMetric):
 
     name = "normals"
     FIGURES: ClassVar = {
-        "normals.mean_deg": Figure("Mean angle", "°", False),
-        "normals.median_deg": Figure("Median angle", "°", False),
-        "normals.within_11_25": Figure("Within 11.25°", "", True),
-        "normals.within_22_5": Figure("Within 22.5°", "", True),
-        "normals.within_30": Figure("Within 30°", "", True),
+        "normals.mean_deg": Figure(
+            "Mean angle", "°", False, 0.2, "angle between predicted and true direction of the surface"
+        ),
+        "normals.median_deg": Figure("Median angle", "°", False, 0.2, "half of the pixels have a smaller angle"),
+        "normals.within_11_25": Figure("Within 11.25°", "", True, 0.005, "share of pixels whose angle is below 11.25°"),
+        "normals.within_22_5": Figure("Within 22.5°", "", True, 0.005, "share of pixels whose angle is below 22.5°"),
+        "normals.within_30": Figure("Within 30°", "", True, 0.005, "share of pixels whose angle is below 30°"),
     }
     LIMITS = (11.25, 22.5, 30.0)
     BINS = round(180 / MEDIAN_STEP_DEG)
@@ -142,7 +144,10 @@ NORMALS = Task(
     colorize=color_normals,
     metrics=(NormalsMetric,),
     difference=Difference("mean angle", "°", {"fp16": 1.0, "fp32": 0.1}, _degrees_between),
-    stability=Stability("normals.jitter_deg", Figure("Jitter where nothing moves", "°", False), _jitter),
+    stability=Stability("normals.jitter_deg", Figure(
+        "Jitter where nothing moves", "°", False, 0.1,
+        "how much directions change from frame to frame where nothing moves",
+    ), _jitter),
     storage=Storage(np.uint8, _levels, _vectors, channels=3),
     words=Words(_figures, at=_at),
     derived_truth=_of_true_depth,

@@ -31,7 +31,9 @@ class SegmentationMetric(TaskMetric):
     """
 
     name = "segmentation"
-    FIGURES: ClassVar = {"segmentation.miou": Figure("Mean IoU", "", True)}
+    FIGURES: ClassVar = {"segmentation.miou": Figure(
+        "Mean IoU", "", True, 0.005, "overlap of predicted and true area, averaged over the classes; 1 is perfect"
+    )}
 
     def __init__(self, options: MetricOptions) -> None:
         # [true class, predicted class]; the last column holds predictions that are no class.
@@ -109,7 +111,10 @@ SEGMENTATION = Task(
     colorize=color_classes,
     metrics=(SegmentationMetric,),
     difference=Difference("pixels of another class", " %", {"fp16": 1.0, "fp32": 0.1}, _other_ids),
-    stability=Stability("segmentation.flicker", Figure("Flicker where nothing moves", "", False), _flicker),
+    stability=Stability("segmentation.flicker", Figure(
+        "Flicker where nothing moves", "", False, 0.001,
+        "share of pixels that change their class from frame to frame where nothing moves",
+    ), _flicker),
     storage=Storage(np.uint8, _class_ids, _class_ids),
     words=Words(_figures, _sentence, lambda class_id, meaning: _name(int(class_id), meaning)),
     overlaid=True,

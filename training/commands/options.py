@@ -14,9 +14,7 @@ def add_rooms(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> N
 
 
 def figures_text(figures: Mapping[str, float]) -> str:
+    from avtar_ros import plain_figures
     from avtar_ros.metrics import known_figures
 
-    known = known_figures()
-    return "\n".join(
-        f"{key:24} {value:8.4f} {known[key].unit:2}  {known[key].title}" for key, value in figures.items()
-    )
+    return plain_figures.figures_text(figures, known_figures())

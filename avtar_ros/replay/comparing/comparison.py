@@ -2,7 +2,8 @@
 
 Frames are drawn again with replacement, the same ones for both runs, RESAMPLES times (the paired bootstrap); where a
 recording is long, blocks of consecutive frames instead. From each draw come both runs' figures and their difference;
-its 2.5th and 97.5th percentiles are the confidence interval. Where that does not hold 0, the runs differ.
+its 2.5th and 97.5th percentiles are the confidence interval. Where that does not hold 0, the runs differ; whether that
+is worth mentioning, the figure itself says.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Verdict(Enum):
     BETTER = "better"
     WORSE = "worse"
     SAME = "no difference found"
+    SLIGHT = "no difference worth mentioning"
     MIXED = "better in some, worse in others"
 
 
@@ -55,6 +57,8 @@ class Comparison:
     def verdict(self) -> Verdict:
         if self.low <= 0 <= self.high or abs(self.difference) <= ROUNDING * abs(self.baseline):
             return Verdict.SAME
+        if abs(self.difference) < self.figure.mention:
+            return Verdict.SLIGHT
         return Verdict.BETTER if (self.difference > 0) == self.figure.higher_is_better else Verdict.WORSE
 
 
@@ -103,11 +107,14 @@ def verdicts(comparisons: Sequence[Comparison]) -> dict[str, Verdict]:
         task = comparison.key.partition(".")[0]
         if task != "image":
             by_task.setdefault(task, set()).add(comparison.verdict)
-    return {task: _together(found - {Verdict.SAME}) for task, found in by_task.items()}
+    return {task: _together(found) for task, found in by_task.items()}
 
 
 def _together(found: set[Verdict]) -> Verdict:
-    return Verdict.MIXED if len(found) > 1 else next(iter(found), Verdict.SAME)
+    differing = found - {Verdict.SAME, Verdict.SLIGHT}
+    if not differing:
+        return Verdict.SLIGHT if Verdict.SLIGHT in found else Verdict.SAME
+    return Verdict.MIXED if len(differing) > 1 else differing.pop()
 
 
 @dataclass(frozen=True)

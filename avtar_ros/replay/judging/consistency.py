@@ -28,7 +28,10 @@ class DepthNormalsMeter(Meter):
 
     name = "depth and normals"
     figures_given = {  # noqa: RUF012, constant
-        "normals.from_depth_deg": Figure("Angle to the normals of predicted depth", "°", False)
+        "normals.from_depth_deg": Figure(
+            "Angle to the normals of predicted depth", "°", False, 0.2,
+            "how far predicted normals contradict predicted depth",
+        )
     }
 
     def measure(self, view: View) -> Sums | None:
@@ -49,7 +52,10 @@ class EdgesBoundariesMeter(Meter):
 
     name = "edges and boundaries"
     figures_given = {  # noqa: RUF012, constant
-        "edges.on_boundaries": Figure("Class borders that have an edge", "", True)
+        "edges.on_boundaries": Figure(
+            "Class borders that have an edge", "", True, 0.005,
+            "share of borders between predicted classes that have a predicted edge",
+        )
     }
 
     def measure(self, view: View) -> Sums | None:

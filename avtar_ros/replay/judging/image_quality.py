@@ -28,9 +28,9 @@ class ImageQualityMeter(Meter):
 
     name = "image quality"
     figures_given = {  # noqa: RUF012, constant
-        "image.dark": Figure("Dark images", "", False),
-        "image.overexposed": Figure("Overexposed images", "", False),
-        "image.blurred": Figure("Blurred images", "", False),
+        "image.dark": Figure("Dark images", "", False, 0.01, "share of images too dark to see much"),
+        "image.overexposed": Figure("Overexposed images", "", False, 0.01, "share of images with much pure white"),
+        "image.blurred": Figure("Blurred images", "", False, 0.01, "share of images without sharp detail"),
     }
 
     def measure(self, view: View) -> Sums:

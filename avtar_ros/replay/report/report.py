@@ -32,6 +32,12 @@ BREAKDOWN_KEYS = (
     CLASS_IOU, "segmentation.miou", "depth.rmse_m", "depth.abs_rel", "depth.delta1", "normals.mean_deg",
     "normals.within_11_25", "edges.f1",
 )
+GLOSSARY = {
+    "Latency p50, p99": "half of the images, and all but one in a hundred, took no longer than this",
+    "Ground truth": "what is known to be true, of a depth camera or of people who labelled images",
+    "Model card": "what the model says of itself; its figures were measured on its makers' own test data",
+    "Task affinity": "how much what one task has learnt is used for another, as the network weighs it",
+}
 SCRIPT = """
 for (const slide of document.querySelectorAll(".slide")) {
   const input = slide.querySelector("input");
@@ -44,12 +50,13 @@ for (const slide of document.querySelectorAll(".slide")) {
 class Report:
     """All that a report shows, whatever run it is of.
 
-    `summary` are the few facts on top; `notes` say what went wrong; `latency_title` says from where to where
-    `times` were measured; `provenance` is how to make the same again.
+    `verdicts` and `summary` are the few facts on top; `notes` say what went wrong; `latency_title` says from where to
+    where `times` were measured; `provenance` is how to make the same again.
     """
 
     kind: str
     title: str
+    verdicts: Sequence[str]
     summary: dict[str, str]
     notes: Sequence[str]
     card: ModelCard
@@ -81,6 +88,7 @@ class Report:
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             tables=self._tables(),
             headlines=self._headlines(),
+            glossary=self._glossary(),
             measured=self._tables(with_truth=False),
             breakdowns=self._breakdowns(),
             timelines=self._timelines(),
@@ -108,6 +116,11 @@ class Report:
     def _headlines(self) -> dict[str, str]:
         """Each task's first figure, under a title that names both."""
         return {f"{task} · {rows[0].figure.title}": rows[0].text for task, rows in self._tables().items()}
+
+    def _glossary(self) -> dict[str, str]:
+        """What each figure here means, in words."""
+        figures = {_title(key, f): f.meaning for key, f in self.known.items() if key in self.figures and f.meaning}
+        return GLOSSARY | figures
 
     def _breakdowns(self) -> dict[str, Breakdown]:
         """Under what it is by: the figures of every group as texts, in columns that some group has."""

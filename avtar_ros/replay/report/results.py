@@ -13,10 +13,12 @@ from avtar_ros import rendering
 from avtar_ros.bags.recorded_frames import RecordedCamera
 from avtar_ros.files import write_bytes, write_json
 from avtar_ros.model_card import ModelCard
+from avtar_ros.plain_figures import figures_text
 from avtar_ros.replay.judging.judge import Judge, ShownFrame
 from avtar_ros.replay.judging.saved_sums import save_sums
 from avtar_ros.replay.report.report import Report, latency_figures
 from avtar_ros.tasks import DEPTH
+from avtar_ros.tasks.metric import Figure
 
 METRICS, TABLE, SUMS, REPORT, PICTURE = RUN_FILES = (
     "metrics.json", "frames.csv", "sums.npz", "report.html", "picture.png"
@@ -63,6 +65,31 @@ class Run:
             **self.judge.figures, **self.counts, **fps, **latency_figures(self.judge.times), **broken_down,
         }
 
+    @property
+    def verdicts(self) -> list[str]:
+        """What the figures say, in sentences: whether it kept up, and each task against the model's card."""
+        figures, said = self.figures, []
+        if dropped := self.counts.get("frames_dropped", 0):
+            said.append(self._why_dropped(dropped))
+        elif "frames_in" in self.counts:
+            said.append("Every image got its maps.")
+        for task in self.judge.card.task_records:
+            key = task.main_figure
+            if key in figures and key in self.judge.known:
+                said.append(verdict(task.title, self.judge.known[key], figures[key], self.judge.card.metrics.get(key)))
+        return said
+
+    def _why_dropped(self, dropped: int) -> str:
+        """Why images got no maps. The node says more in /diagnostics and its service stats."""
+        times, stamps = self.judge.times, sorted(time.stamp_ns for time in self.judge.times)
+        said = f"{dropped} of {self.counts['frames_in']} images got no maps: the node works on the newest image alone"
+        if len(stamps) < 2:
+            return f"{said}."
+        each_ms = self.seconds / max(1, len(times)) * 1000
+        return (
+            f"{said}, and one took {each_ms:.0f} ms here. A smaller model, a GPU, or fewer images a second drop fewer."
+        )
+
     def write(self, out: Path) -> None:
         """Write metrics.json, report.html and, if there was a frame, picture.png into the folder `out`."""
         figures = self.figures
@@ -72,6 +99,7 @@ class Run:
         report = Report(
             kind=self.kind,
             title=self.title,
+            verdicts=self.verdicts,
             summary=_summary(figures, self.counts),
             notes=self.notes,
             card=self.judge.card,
@@ -94,10 +122,26 @@ class Run:
         """The figures as lines of text, for a terminal."""
         figures = self.figures
         rows = _summary(figures, self.counts)
-        known = self.judge.known
-        rows |= {key: known[key].text(value) for key, value in figures.items() if key in known}
         width = max(map(len, rows))
-        return "\n".join(f"  {name:<{width}}  {value:>9}" for name, value in rows.items())
+        lines = [f"  {name:<{width}}  {value:>9}" for name, value in rows.items()]
+        return "\n".join([*self.verdicts, *lines, figures_text(figures, self.judge.known)]).rstrip()
+
+
+def recording_title(path: Path, card: ModelCard) -> str:
+    """What a run is of: the model, and the recording by its name, that of a folder with the one it lies in."""
+    whole = path.expanduser().resolve()
+    return f"{card.name} on {f'{whole.parent.name}/{whole.name}' if whole.is_dir() else whole.stem}"
+
+
+def verdict(task: str, figure: Figure, value: float, on_card: float | None) -> str:
+    """A task's main figure in a sentence, beside what the model's makers measured on their own test data."""
+    said = f"{task}: {figure.title} {figure.text(value)}"
+    if on_card is None:
+        return f"{said}; the model's card has nothing to compare with."
+    if abs(value - on_card) < figure.mention:
+        return f"{said}, as on the model's own test data."
+    way = "better" if (value > on_card) == figure.higher_is_better else "worse"
+    return f"{said}, {way} than on the model's own test data ({figure.text(on_card)})."
 
 
 def _summary(figures: dict[str, float], counts: dict[str, int]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from avtar_ros.outputs import OutputFolder, check_file
 from avtar_ros.perception import MapSize, Perception
 from avtar_ros.progress import Progress
 from avtar_ros.replay.judging.judge import Judge
-from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth
+from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth, recording_title
 from avtar_ros.replay.running.frame_files import FrameFiles
 from avtar_ros.replay.running.parts import PartedOutput
 from avtar_ros.replay.running.perceiving import replay
@@ -86,7 +86,7 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
             interrupted = _run(options, cameras, perception, output, judge)
         done = Run(
             kind="Replay",
-            title=f"{options.bag.resolve().stem}",
+            title=recording_title(options.bag, engine.card),
             judge=judge,
             counts={"frames": len(judge.times)},
             inferred=len(judge.times) - recalled,

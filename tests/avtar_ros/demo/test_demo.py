@@ -66,7 +66,7 @@ def test_it_leaves_maps_metrics_and_report(played: tuple[Path, str]) -> None:
     assert found["frames_out"] > 0
     assert 0 < found["latency_ms.p50"] <= found["latency_ms.p99"]
     assert set(known_figures()) <= found.keys()
-    for name in ("Frames in", "Frames out", "Frames dropped", "Latency p99", "segmentation.miou", "report.html"):
+    for name in ("Frames in", "Frames out", "Frames dropped", "Latency p99", "Segmentation", "Mean IoU", "report.html"):
         assert name in printed
 
 

@@ -85,7 +85,9 @@ def test_only_what_there_is_truth_for_is_measured(tmp_path: Path, model: Path, w
     assert run(write(tmp_path / name), model, tmp_path / "out") == 0
     assert {key.split(".")[0] for key in figures(tmp_path / "out") if key in known_figures()} == {"depth"}
     printed = capsys.readouterr()
-    assert "depth.rmse_m" in printed.out
+    assert "RMSE" in printed.out
+    assert "lower is better" in printed.out
+    assert "depth.rmse_m" not in printed.out  # keys are for machines
     assert "no CameraInfo" in printed.err
 
 

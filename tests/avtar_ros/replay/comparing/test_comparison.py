@@ -10,11 +10,12 @@ import pytest
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.replay.cli import main
-from avtar_ros.replay.comparing.comparison import Verdict, compare_sums, verdicts
+from avtar_ros.replay.comparing.comparison import Comparison, Verdict, compare_sums, verdicts
 from avtar_ros.replay.comparing.conditions import Condition
+from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.meters import TruthMeter
 from avtar_ros.tasks.depth_metrics import DepthMetric
-from avtar_ros.tasks.metric import MetricOptions
+from avtar_ros.tasks.metric import Figure, MetricOptions
 from tests.tiny_bags import write_truth_bag
 from tests.tiny_models import DEPTH, write_tiny_model
 
@@ -132,3 +133,18 @@ def test_model_files_are_run_first_and_then_compared_with_runs_too(runs: Path, t
     assert (tmp_path / "1-good/report.html").exists()
     assert main(["compare", *models]) == 1
     assert "--bag BAG" in capsys.readouterr().err
+
+
+def test_a_sure_difference_that_is_small_is_not_worth_mentioning() -> None:
+    figure = Figure("RMSE", "m", False, mention=0.01)
+    slight = Comparison("depth.rmse_m", figure, 0.300, 0.304, 0.003, 0.005)
+    large = Comparison("depth.rmse_m", figure, 0.300, 0.320, 0.015, 0.025)
+    assert slight.verdict is Verdict.SLIGHT
+    assert large.verdict is Verdict.WORSE
+    assert verdicts([slight]) == {"depth": Verdict.SLIGHT}
+    assert verdicts([slight, large]) == {"depth": Verdict.WORSE}
+
+
+def test_every_figure_says_what_it_means_and_what_is_worth_mentioning(tmp_path: Path) -> None:
+    card = write_tiny_model(tmp_path / "tiny.onnx")
+    assert {key for key, figure in Judge(card).known.items() if not (figure.mention > 0 and figure.meaning)} == set()
