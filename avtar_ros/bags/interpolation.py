@@ -6,7 +6,6 @@ surface, |g₁ − g₂| ≤ SAME_SURFACE · min(g₁, g₂); elsewhere it is un
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,17 +28,6 @@ class Between:
     @property
     def nearest(self) -> Any:
         return self.before if self.share <= 0.5 else self.after
-
-
-def around(stamped: Iterable[tuple[int, Any]], stamp_ns: int, tolerance_ns: int) -> Between | None:
-    """The nearest (stamp, message) pairs on either side; None where one of them is further off than the tolerance."""
-    near = [item for item in stamped if abs(item[0] - stamp_ns) <= tolerance_ns]
-    before = max((item for item in near if item[0] <= stamp_ns), key=lambda item: item[0], default=None)
-    after = min((item for item in near if item[0] >= stamp_ns), key=lambda item: item[0], default=None)
-    if before is None or after is None:
-        return None
-    gap = after[0] - before[0]
-    return Between(before[1], after[1], (stamp_ns - before[0]) / gap if gap else 0.0)
 
 
 def interpolated(before: Depth, after: Depth, share: float) -> Depth | None:

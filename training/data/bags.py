@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.reading import bag_files, open_bag
-from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
+from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, TopicOptions
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 from avtar_ros.meaning import UNLABELLED
@@ -26,7 +26,7 @@ from training.data.derived import with_derived
 from training.data.packed import PackedDataset, default_cache, pack, packed_images
 from training.errors import TrainingError
 
-VERSION = 3  # counts up whenever the same bag gives other maps, so that those kept on disk are told apart
+VERSION = 4  # counts up whenever the same bag gives other maps, so that those kept on disk are told apart
 WINDOW = Window(reach=8, step=2, steepest=0.01)
 """At the sensor's own size: wide enough to even out its noise."""
 ASSUMED_VIEW_DEG = 60.0
@@ -70,12 +70,15 @@ def _packed_maps(folder: Path) -> str:
 
 def _pack(config: BagConfig, folder: Path, unlabelled: bool) -> None:
     with open_bag(config.bag) as bag:
-        camera = RecordedCamera.find(bag, _wanted(config), config.topic)
-        _check(bag, camera, unlabelled)
+        named = TopicOptions(config.depth_topic, config.info_topic, config.rectified)
+        camera = RecordedCamera.find(bag, _wanted(config), config.topic, named)
+        _check(bag, camera, config, unlabelled)
         _say(camera, config)
         pack(folder, bag.topics[camera.topic].count, _frames(camera, config, unlabelled))
-        for note in [*camera.faults, *bag.told()]:
-            Progress.remark(f"left out: {note}")
+        for topic, faults in camera.faults.items():
+            Progress.remark(f"{config.bag}: left out: {len(faults)} messages of {topic}. The first: {faults[0].reason}")
+        for note in [*camera.notes, *bag.told()]:
+            Progress.remark(f"{config.bag}: {note}")
 
 
 def _wanted(config: BagConfig) -> list[str]:
@@ -102,9 +105,9 @@ def _sample(recorded: RecordedFrame, camera: RecordedCamera, config: BagConfig) 
         depth = maps[DEPTH.name]
         maps[DEPTH.name] = depth = np.where(depth <= config.max_depth_m, depth, np.float32(np.nan))
         if NORMALS.name not in maps:
-            maps[NORMALS.name] = normals_from_depth(depth, _pinhole(camera, depth.shape), WINDOW)
+            maps[NORMALS.name] = normals_from_depth(depth, _pinhole(recorded, depth.shape), WINDOW)
     image = recorded.frame.image
-    sample = fitted(Sample(image, maps, _pinhole(camera, image.shape)), config.width, config.height)
+    sample = fitted(Sample(image, maps, _pinhole(recorded, image.shape)), config.width, config.height)
     edges_of = sample if DEPTH.name not in maps else _without_classes(sample)  # depth shows what classes do not
     return sample.with_maps(**with_derived(edges_of, ["edges"]).maps)
 
@@ -113,18 +116,24 @@ def _without_classes(sample: Sample) -> Sample:
     return Sample(sample.image, {n: m for n, m in sample.maps.items() if n != SEGMENTATION.name}, sample.camera)
 
 
-def _pinhole(camera: RecordedCamera, shape: Sequence[int]) -> Pinhole:
-    """The camera at a size (height, width, …) of its pictures, which may differ from its CameraInfo's."""
+def _pinhole(recorded: RecordedFrame, shape: Sequence[int]) -> Pinhole:
+    """The camera of a frame at a size (height, width, …) of its maps."""
     height, width = shape[:2]
-    model = camera.model
-    if model is None or camera.focal_px(1) is None:
+    model = recorded.lens.model
+    if model is None:
         return Pinhole.of_view(width, height, ASSUMED_VIEW_DEG)
-    fx, _, cx, _, fy, cy, *_ = model.k
-    return Pinhole(fx, fy, cx, cy).scaled(width / (model.width or width), height / (model.height or height))
+    fx, _, cx, _, fy, cy, *_ = model.resized(width, height).k
+    return Pinhole(fx, fy, cx, cy)
 
 
-def _check(bag: Bag, camera: RecordedCamera, unlabelled: bool) -> None:
-    """Raises TrainingError where a bag cannot teach anything."""
+def _check(bag: Bag, camera: RecordedCamera, config: BagConfig, unlabelled: bool) -> None:
+    """Raises TrainingError where a bag cannot teach anything, or would teach what is wrong."""
+    if camera.registered is False and config.depth_topic is None:
+        raise TrainingError(
+            f"{bag.path}: the depth of {camera.truth_topics[DEPTH.name]} is not seen from the camera {camera.topic}: "
+            "its frame of reference or its intrinsics are others, so its metres belong to other pixels. Record depth "
+            "aligned to the camera, or name it as `depth_topic` to learn from it all the same."
+        )
     beside = f"beside the camera {camera.topic}"
     if not camera.truth_topics and not unlabelled:
         expected = f"an aligned depth topic {beside}, or ground truth of any task"

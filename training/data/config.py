@@ -158,7 +158,9 @@ class BagConfig(Sized):
     """A robot's own recording: a camera with any of aligned depth, class labels, normals and edges.
 
     `labels` says what its class ids mean: a vocabulary, such as rooms13, or the classes' names in the order of the ids.
-    `topic` names the camera's images where the bag has several; `every` takes each so many frames; the last
+    `topic` names the camera's images where the bag has several, `depth_topic` and `info_topic` its depth and CameraInfo
+    where others than those that fit it are meant; `rectified` is whether images are (null: as their topic's name says),
+    so that P of CameraInfo is their lens. `every` takes each so many frames; the last
     `validation_frames` of those are kept from training. Readings beyond `max_depth_m` are too noisy to learn from.
     """
 
@@ -166,6 +168,9 @@ class BagConfig(Sized):
     bag: UserPath
     labels: str | tuple[str, ...] | None = None
     topic: str | None = None
+    depth_topic: str | None = None
+    info_topic: str | None = None
+    rectified: bool | None = None
     every: Positive = 1
     validation_frames: Positive = 60
     max_depth_m: PositiveReal = 10.0

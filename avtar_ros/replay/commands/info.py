@@ -53,8 +53,9 @@ def _topic_lines(topic: ImageTopic) -> list[str]:
     if topic.focal_px is not None:
         lines.append(f"      fx = {topic.focal_px:g} px, from {topic.info_topic}")
     elif topic.is_camera:
-        lines.append("      no CameraInfo: depth will be right only for the focal length the model was trained for")
-    return lines
+        what = "no CameraInfo" if topic.info_topic is None else f"no focal length in {topic.info_topic}"
+        lines.append(f"      {what}: depth will be right only for the focal length the model was trained for")
+    return lines + [f"      {note}" for note in topic.notes]
 
 
 INFO = Command("show a bag's cameras, and the command to run", DESCRIPTION, add_arguments, run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,17 +104,21 @@ def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path
 
 
 def _wanted_frames(cameras: list[RecordedCamera], wanted: set[tuple[str, int]]) -> Iterator[RecordedFrame]:
-    frames = (f for f in frames_of(cameras, Selection()) if (f.topic, f.frame.stamp_ns) in wanted)
-    return itertools.islice(frames, len(wanted))
+    left = set(wanted)
+    for frame in frames_of(cameras, Selection()):
+        if (frame.topic, frame.frame.stamp_ns) in left:  # the first of a stamp that came twice
+            left.discard((frame.topic, frame.frame.stamp_ns))
+            yield frame
+        if not left:
+            return
 
 
 def _write_lenses(output: BagWriter, cameras: list[RecordedCamera], first: RecordedFrame) -> None:
     """The CameraInfo that a camera may have sent only once, long before the first frame."""
     carried = {topic for topic, _ in first.messages}
     for camera in cameras:
-        if camera.info_topic and camera.info_topic not in carried:
-            info = next(camera.bag.messages([camera.info_topic])).message
-            output.write_message(camera.info_topic, first.frame.stamp_ns, CAMERA_INFO, info)
+        if camera.info_topic and camera.first_info is not None and camera.info_topic not in carried:
+            output.write_message(camera.info_topic, first.frame.stamp_ns, CAMERA_INFO, camera.first_info)
 
 
 MINE = Command("write the frames worth learning from to a small bag", DESCRIPTION, add_arguments, run)

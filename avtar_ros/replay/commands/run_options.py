@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from avtar_ros.bags.recorded_frames import Selection
+from avtar_ros.bags.recorded_frames import Selection, TopicOptions
 from avtar_ros.command_line import Arguments, not_negative, positive, positive_int
 from avtar_ros.perception import MapSize
 from avtar_ros.replay.running.bag_replay import ReplayOptions
@@ -19,6 +19,12 @@ def add_run_arguments(parser: Arguments) -> None:
     parser.add_argument(
         "--topic", action="append", default=[], help="camera topic (default: the colour camera found); repeat for more"
     )
+    parser.add_argument("--depth-topic", metavar="TOPIC", help="true depth (default: the topic that fits the camera)")
+    parser.add_argument("--info-topic", metavar="TOPIC", help="CameraInfo (default: the topic that fits the camera)")
+    parser.add_argument(
+        "--rectified", action=argparse.BooleanOptionalAction,
+        help="whether images are rectified, so that P of CameraInfo is their lens (default: if the topic says so)",
+    )  # fmt: skip
     parser.add_argument("--every", type=positive_int, default=1, metavar="N", help="take every N-th frame only")
     parser.add_argument("--start", type=not_negative, default=0.0, metavar="S", help="begin S seconds after its start")
     parser.add_argument("--duration", type=positive, metavar="S", help="take S seconds only")
@@ -50,6 +56,7 @@ def options_of(options: argparse.Namespace, bag: Path, out: Path, model: Path) -
         out=out,
         model=model,
         topics=tuple(options.topic),
+        named=TopicOptions(options.depth_topic, options.info_topic, options.rectified),
         selection=Selection(options.every, options.start, options.duration),
         tasks=options.tasks,
         map_size=options.map_size,

@@ -194,15 +194,17 @@ def _registration(camera: RecordedCamera) -> str:
 def describe_faults(camera: RecordedCamera) -> list[str]:
     """What was wrong with a camera's messages, a sentence each, for the report's notes."""
     faults = [
-        f"{len(reasons)} messages of {topic} could not be decoded. The first: {reasons[0]}"
-        for topic, reasons in camera.faults.items()
+        f"{len(of_topic)} messages of {topic} could not be decoded. The first, recorded "
+        f"{camera.bag.seconds(of_topic[0].log_ns):.3f} s after the bag's start: {of_topic[0].reason}"
+        for topic, of_topic in camera.faults.items()
     ]
+    faults += camera.notes
     if not camera.registered:
         faults.append(
             f"{camera.truth_topics[DEPTH.name]} is not registered to {camera.topic}: it is seen from another place, "
             "and compared as if it were not. Record a registered depth topic for figures that can be trusted."
         )
-    if camera.model is None:
+    if camera.info_topic is None:
         faults.append(
             f"There is no CameraInfo for {camera.topic}: depth is right only for a camera with the focal length "
             "that the model was trained for."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from avtar_ros.bags.bag import Bag, BagError
 from avtar_ros.bags.reading import bag_files, open_bag
-from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
+from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, TopicOptions, frames_of
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.extras import install_line
@@ -46,6 +46,7 @@ class ReplayOptions:
     out: Path
     model: Path
     topics: tuple[str, ...] = ()
+    named: TopicOptions = field(default_factory=TopicOptions)
     selection: Selection = field(default_factory=Selection)
     tasks: tuple[str, ...] | None = None
     map_size: MapSize = "camera"
@@ -120,7 +121,8 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
 
 def _find_cameras(bag: Bag, perception: Perception, options: ReplayOptions) -> list[RecordedCamera]:
     cameras = [
-        RecordedCamera.find(bag, perception.tasks, topic) for topic in dict.fromkeys(options.topics or (None,))
+        RecordedCamera.find(bag, perception.tasks, topic, options.named)
+        for topic in dict.fromkeys(options.topics or (None,))
     ]
     for camera in cameras:
         camera.keep_messages = options.passthrough
@@ -139,6 +141,7 @@ def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:
         "engine": engine.description,
         "selection": str(options.selection),
         "topics": str(options.topics),
+        "lens": f"{options.named.info_topic} {options.named.rectified}",
         "tasks": str(options.tasks),
         "map_size": options.map_size,
         "passthrough": str(options.passthrough),

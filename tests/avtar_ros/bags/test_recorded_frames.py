@@ -7,12 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from avtar_ros.bags.ground_truth import CAMERA_TOPIC
 from avtar_ros.bags.reading import open_bag
-from avtar_ros.bags.recorded_frames import WAIT, RecordedCamera, match_truth
+from avtar_ros.bags.recorded_frames import RecordedCamera
 from avtar_ros.bags.writing import BagWriter
 from tests.tiny_bags import HEIGHT, INTERVAL_NS, START_NS, WIDTH, image, stamps, truth, write_ros1_bag, write_truth_bag
 
@@ -83,42 +81,6 @@ def test_an_image_without_a_stamp_has_the_time_it_was_recorded_at(tmp_path: Path
         bag.write("/camera/image", START_NS, "sensor_msgs/msg/Image", cdr)
     with open_bag(tmp_path / "x.mcap") as bag:
         assert [f.frame.stamp_ns for f in RecordedCamera.find(bag, TASKS).frames()] == [START_NS]
-
-
-def test_truth_within_the_tolerance_is_matched_and_beyond_it_is_not() -> None:
-    stream = [(None, 100, "a"), ("depth", 104, "near"), (None, 200, "b"), ("depth", 206, "far")]
-    matched = list(match_truth(iter(stream), {"depth": ...}, tolerance_ns=5))
-    assert matched == [(100, "a", {"depth": "near"}), (200, "b", {})]
-
-
-def test_frames_do_not_wait_for_ever_for_truth_that_does_not_come() -> None:
-    taken = 0
-
-    def stream():
-        nonlocal taken
-        for taken in range(100):
-            yield None, taken, taken
-
-    matches = match_truth(stream(), {"depth": ...}, tolerance_ns=0)
-    assert next(matches) == (0, 0, {})
-    assert taken <= WAIT
-
-
-@given(
-    st.lists(st.integers(0, 40), max_size=30, unique=True),
-    st.lists(st.integers(0, 40), max_size=30, unique=True),
-    st.integers(0, 3),
-    st.integers(0, 5),
-)
-def test_matching_equals_a_search_through_all_truth(frames, truths, tolerance, lag) -> None:
-    """For truth that comes at most a few frames late."""
-    arrivals = [(at, 0, (None, at, at)) for at in frames] + [(at + lag, 1, ("depth", at, at)) for at in truths]
-    stream = (item for _, _, item in sorted(arrivals, key=lambda arrival: arrival[:2]))
-    matched = list(match_truth(stream, {"depth": ...}, tolerance))
-    assert [at for at, _, _ in matched] == sorted(frames)
-    for at, _, found in matched:
-        distances = [abs(t - at) for t in truths if abs(t - at) <= tolerance]
-        assert (abs(found["depth"] - at) if found else None) == min(distances, default=None)
 
 
 def test_the_tolerance_is_half_the_cameras_interval(tmp_path: Path) -> None:
