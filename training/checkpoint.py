@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from training.errors import TrainingError
 
 MODEL, OPTIMISER = "model.", "optimiser."
 BACKBONE = f"{MODEL}backbone."
+DIFFERING_DEPTH, DIFFERING_SHOWN = 3, 5
+"""How many parts of a tensor's name are told, and how many of such parts, where networks differ."""
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -53,13 +56,12 @@ class Checkpoint:
                 )
             own = model.state_dict()
             state |= {name: own[name] for name in own if (MODEL + name).startswith(BACKBONE)}
-        try:
-            model.load_state_dict(state)
-        except RuntimeError as error:
+        if differing := _differing(state, model.state_dict()):
             raise TrainingError(
-                f"the checkpoint of phase {self.phase!r} of run {self.config.name!r} does not fit this config's model. "
-                f"Give the run another folder, or go back to the config that it was begun with. {error}"
-            ) from error
+                f"the checkpoint of phase {self.phase!r} of run {self.config.name!r} does not fit this config's model: "
+                f"{differing}. Give the run another folder, or go back to the config that it was begun with."
+            )
+        model.load_state_dict(state)
 
     def check_meaning(self, card: ModelCard) -> None:
         """Raises TrainingError where the same weights would mean something else in a model with this card."""
@@ -169,3 +171,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
                           header.get("backbone_digest", ""))  # fmt: skip
     except ValueError as error:
         raise TrainingError(f"{path}: its header is damaged, or of another version of avtar_ros: {error}") from error
+
+
+def _differing(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """In which parts, by name, the tensors of two networks differ; nothing where they do not."""
+    told = []
+    sizes = {name for name in state.keys() & own.keys() if state[name].shape != own[name].shape}
+    for what, names in (
+        ("only the checkpoint has", state.keys() - own.keys()),
+        ("only the model has", own.keys() - state.keys()),
+        ("of another size are", sizes),
+    ):
+        if names:
+            parts = Counter(".".join(name.split(".")[:DIFFERING_DEPTH]) for name in names)
+            shown = [f"{part} ({count})" if count > 1 else part for part, count in parts.most_common(DIFFERING_SHOWN)]
+            more = f" and {len(parts) - DIFFERING_SHOWN} other parts" if len(parts) > DIFFERING_SHOWN else ""
+            told.append(f"{what} {', '.join(shown)}{more}")
+    return "; ".join(told)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from avtar_ros.model_card import ModelCard
+from avtar_ros.progress import Progress
 from training.build import check_buildable, parameter_table
 from training.checkpoint import load_checkpoint
 from training.config import RunConfig
@@ -36,7 +37,8 @@ def dry_run(config: RunConfig) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         for phase in config.phases:
             run = PhaseRun(config, phase, Path(folder) / phase.name, before)
-            print(f"phase {phase.name}\n{parameter_table(run.model)}")
+            print(f"phase {phase.name}\n{parameter_table(run.model)}", flush=True)
+            Progress.remark(f"one step of {phase.batch_size} images ...")
             batch = random_batch(run.card, phase.batch_size, phase.downscale).to(run.device)
             if run.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(run.device)

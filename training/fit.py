@@ -37,6 +37,7 @@ from training.data.dataset import Dataset
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
 from training.evaluate import evaluate, torch_infer
+from training.interruption import Interruption
 from training.models.inference import InferenceModel
 from training.objective import Objective
 from training.run_log import RunLog
@@ -145,13 +146,17 @@ class PhaseRun:
         self.log = RunLog(folder, self.step, tensorboard and processes.is_main())
 
     def go(self, data: Data) -> None:
-        """Train to the phase's last step, or until it gets no better, evaluating and saving on the way."""
+        """Train to the phase's last step, or until it gets no better, evaluating and saving on the way.
+
+        Interrupted with Ctrl-C it saves after the step it is at, to go on from there.
+        """
         phase = self.phase
         if processes.is_main():
             print(f"phase {phase.name}\n{parameter_table(self.model)}")
         began = time.monotonic()
         hidden = not processes.is_main()
-        with Progress(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden) as progress:
+        bar = Progress(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden)
+        with Interruption() as interruption, bar as progress:
             for batch, target in self._batches(data):
                 step_began = time.monotonic()
                 losses = self.train_step(batch, target)
@@ -166,6 +171,10 @@ class PhaseRun:
                     if self._gets_no_better():
                         Progress.remark(f"no better for {phase.patience} evaluations: phase {phase.name} ends here")
                         break
+                if self._any(interruption.wanted):
+                    if processes.is_main():
+                        self._save_last()
+                    raise KeyboardInterrupt
 
     def train_step(self, batch: Batch, target: Batch | None = None) -> dict[str, float]:
         """Learn from one batch as step number `self.step`; gives the loss of each task."""
@@ -208,8 +217,13 @@ class PhaseRun:
 
     def _gets_no_better(self) -> bool:
         """Whether the main process, which has the log, finds that it is time to stop."""
-        stop = processes.is_main() and 0 < self.phase.patience <= self.log.since_best
-        return bool(processes.summed(torch.tensor(float(stop), device=self.device)))
+        return self._any(processes.is_main() and 0 < self.phase.patience <= self.log.since_best)
+
+    def _any(self, true_here: bool) -> bool:
+        """Whether this is true in any process."""
+        if processes.count() == 1:
+            return true_here
+        return bool(processes.summed(torch.tensor(float(true_here), device=self.device)))
 
     def _batches(self, data: Data) -> Iterator[tuple[Batch, Batch | None]]:
         """The batches of the steps still to do, each prepared while the one before is trained on."""
@@ -286,14 +300,23 @@ class PhaseRun:
             checkpoint.load_optimiser(self.adversary.optimiser, self.adversary.names)
         self.step = checkpoint.step
 
-    def _save(self) -> None:
+    def _checkpoint(self) -> Checkpoint:
+        """All that the phase goes on from."""
         tensors = model_tensors(self.model) | module_tensors("objective", self.objective)
         tensors |= optimiser_tensors(self.optimiser, self.names)
         if self.adversary is not None:
             tensors |= module_tensors("adversary", self.adversary)
             tensors |= optimiser_tensors(self.adversary.optimiser, self.adversary.names)
         card = self.card.replace(affinity=tuple(map(tuple, self._affinity())))
-        checkpoint = Checkpoint(self.config, card, self.phase.name, self.step, tensors)
+        return Checkpoint(self.config, card, self.phase.name, self.step, tensors)
+
+    def _save_last(self) -> None:
+        """What is gone on from alone: the rest belongs to evaluations."""
+        save_checkpoint(self._checkpoint(), self.path)
+        Progress.remark(f"{self.path}: step {self.step}; the same command goes on from there")
+
+    def _save(self) -> None:
+        checkpoint = self._checkpoint()
         if self.log.since_best == 0:
             save_checkpoint(checkpoint, self.folder / "best.safetensors")
         save_checkpoint(checkpoint, self.path)

@@ -166,6 +166,32 @@ def test_a_resumed_run_ends_with_the_same_bits(
         assert steps_logged == [line["step"] for line in lines(finished / phase.name / "log.jsonl")]
 
 
+@pytest.mark.parametrize("after", [1, 3])
+def test_ctrl_c_saves_the_step_it_was_at_and_the_run_ends_with_the_same_bits(
+    config: RunConfig, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    train_step = PhaseRun.train_step
+    done = iter(range(after))
+
+    def with_a_signal_inside(run: PhaseRun, batch: Batch, target: Batch | None) -> dict[str, float]:
+        if next(done, None) is None and not interrupted:
+            interrupted.append(run.step)
+            os.kill(os.getpid(), signal.SIGINT)  # Python calls the handler before the next step at the latest
+        return train_step(run, batch, target)
+
+    interrupted: list[int] = []
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(PhaseRun, "train_step", with_a_signal_inside)
+        fit(config, tmp_path)
+    first = config.phases[0].name
+    assert load_checkpoint(tmp_path / first / "last.safetensors").step == interrupted[0] + 1 == after + 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    fit(config, tmp_path)
+    for phase in config.phases:
+        expected, got = (load_checkpoint(folder / phase.name / "last.safetensors") for folder in (finished, tmp_path))
+        assert same(expected, got)
+
+
 def test_a_finished_run_stays_as_it_is(config: RunConfig, finished: Path) -> None:
     files = sorted(path for path in finished.rglob("*") if path.is_file())
     before = [path.read_bytes() for path in files]
