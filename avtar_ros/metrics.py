@@ -13,6 +13,13 @@ def known_figures() -> dict[str, Figure]:
     return {key: figure for task in TASKS.values() for key, figure in task.figures.items()}
 
 
+def needs_truth(key: str) -> bool:
+    """Whether a figure is one of maps against the truth."""
+    return any(
+        key in metric.FIGURES for task in TASKS.values() for metric in (*task.metrics, *task.metrics_of_recordings)
+    )
+
+
 class StreamingMetrics:
     """The metrics of several tasks at once."""
 

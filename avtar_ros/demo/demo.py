@@ -252,7 +252,7 @@ def complete_maps(output: Bag, tasks: Sequence[str]) -> Iterator[tuple[int, Maps
     for log_ns, messages in itertools.groupby(output.messages(topics), key=lambda message: message.log_ns):
         maps = {topics[m.topic]: decode_map(topics[m.topic], m.message) for m in messages}
         if len(maps) == len(tasks):
-            yield log_ns, maps
+            yield log_ns, {task: maps[task] for task in tasks}  # not in the order in which they came
 
 
 DESCRIPTION = (

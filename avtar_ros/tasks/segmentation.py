@@ -63,6 +63,33 @@ class SegmentationMetric(TaskMetric):
             return {}
         return {"segmentation.miou": float(np.nanmean(self.class_iou(sums)))}
 
+    def is_true(self, sums: Sums) -> NDArray[np.bool_]:
+        """Which classes the truth has, (classes,)."""
+        return np.asarray(sums.reshape(self.options.classes, -1).sum(1) > 0)
+
+    def predicted_share(self, sums: Sums) -> NDArray[np.float64]:
+        """The share of known pixels that were predicted to be of each class, (classes,)."""
+        return np.asarray(sums.reshape(self.options.classes, -1).sum(0)[:-1] / max(sums.sum(), 1))
+
+
+class TrueClassesMetric(SegmentationMetric):
+    """The mean over those classes alone that the truth has; given where others were predicted, else it is the same.
+
+    One that is predicted here and there, and is in no place of the recording, weighs as much in the other mean as any:
+    its intersection over union is 0.
+    """
+
+    name = "segmentation of classes in the truth"
+    FIGURES: ClassVar = {"segmentation.miou_of_true": Figure(
+        "Mean IoU of the classes in the truth", "", True, 0.005, "the same, averaged over the classes that are there"
+    )}
+
+    def figures(self, sums: Sums) -> dict[str, float]:
+        ious, is_true = self.class_iou(sums), self.is_true(sums)
+        if not is_true.any() or not np.isfinite(ious[~is_true]).any():
+            return {}
+        return {"segmentation.miou_of_true": float(ious[is_true].mean())}
+
 
 def _other_ids(reference: TaskMap, other: TaskMap) -> NDArray[np.float64]:
     """100 where the ids differ."""
@@ -110,6 +137,7 @@ SEGMENTATION = Task(
     interpolation=cv2.INTER_NEAREST,
     colorize=color_classes,
     metrics=(SegmentationMetric,),
+    metrics_of_recordings=(TrueClassesMetric,),
     difference=Difference("pixels of another class", " %", {"fp16": 1.0, "fp32": 0.1}, _other_ids),
     stability=Stability("segmentation.flicker", Figure(
         "Flicker where nothing moves", "", False, 0.001,

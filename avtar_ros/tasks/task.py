@@ -71,6 +71,8 @@ class Task:
     difference: Difference
     stability: Stability
     storage: Storage
+    metrics_of_recordings: tuple[type[TaskMetric], ...] = ()
+    """What is measured beside them of a recording, which shows a part of what there is."""
     derived_truth: Callable[[Maps, Pinhole], TaskMap | None] | None = None
     """Makes the true map of those of other tasks and the camera, for data that have none; None where it cannot."""
     words: Words = PLAIN

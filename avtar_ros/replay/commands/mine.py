@@ -14,7 +14,7 @@ from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
 from avtar_ros.command_line import DONE, Command, not_negative, positive_int
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
-from avtar_ros.metrics import known_figures
+from avtar_ros.metrics import needs_truth
 from avtar_ros.outputs import check_file
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
@@ -80,7 +80,7 @@ def _figures(run: Path, keys: list[str]) -> dict[str, Figure]:
     if keys:
         return {key: known[key] for key in keys}
     of_tasks = {key: figure for key, figure in known.items() if key.partition(".")[0] in TASKS}
-    return {key: figure for key, figure in of_tasks.items() if key not in known_figures()}
+    return {key: figure for key, figure in of_tasks.items() if not needs_truth(key)}
 
 
 def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path) -> tuple[int, set[str]]:

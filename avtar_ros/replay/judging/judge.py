@@ -36,6 +36,8 @@ from avtar_ros.tasks.segmentation import SegmentationMetric
 SHOWN_FRAMES = 5
 WORST_FRAMES = 2
 CLASS_IOU = "segmentation.iou"
+CLASS_SHARE = "segmentation.predicted_share"
+"""Of a class that the truth does not have: the share of pixels that were taken for it."""
 PICTURE_WIDTH = 384
 OVERLAY_OPACITY = 0.6
 
@@ -133,7 +135,7 @@ class Judge:
         cameras = {name: tally.figures(self.meters) for name, tally in self._cameras.items()}
         groups = {
             "True distance": {name: figures for name, figures in bands.items() if figures},
-            "Class": self._class_figures(),
+            **self._class_figures(),
             "Camera": cameras if len(cameras) > 1 else {},
         }
         return {name: group for name, group in groups.items() if group}
@@ -175,13 +177,22 @@ class Judge:
         }
         return {name: sums for name, sums in measured.items() if sums is not None}
 
-    def _class_figures(self) -> dict[str, dict[str, float]]:
+    def _class_figures(self) -> dict[str, dict[str, dict[str, float]]]:
+        """The figures of each class that the truth has, and apart from them of those only predicted."""
         for meter in self.meters:
             if isinstance(meter, TruthMeter) and isinstance(meter.metric, SegmentationMetric):
                 sums = self._total.sums.get(meter.name)
-                ious = meter.metric.class_iou(sums) if sums is not None else ()
-                pairs = zip(self.card.classes, ious, strict=False)
-                return {c.name: {CLASS_IOU: float(iou)} for c, iou in pairs if np.isfinite(iou)}
+                if sums is None:
+                    return {}
+                ious, shares = meter.metric.class_iou(sums).tolist(), meter.metric.predicted_share(sums).tolist()
+                names, is_true = [c.name for c in self.card.classes], meter.metric.is_true(sums).tolist()
+                rows = list(zip(names, is_true, ious, shares, strict=True))
+                return {
+                    "Class": {name: {CLASS_IOU: iou} for name, true, iou, _ in rows if true},
+                    "Class that is not in the truth": {
+                        name: {CLASS_SHARE: share} for name, true, _, share in rows if share and not true
+                    },
+                }
         return {}
 
     def _badness(self, worst: WorstFrame) -> float:

@@ -106,7 +106,8 @@ class TruthMeter(Meter):
 def truth_meters(card: ModelCard, tasks: Sequence[str], max_depth_m: float | None) -> list[Meter]:
     """A meter for each metric of each task."""
     options = MetricOptions(len(card.classes), max_depth_m)
-    return [TruthMeter(task, metric(options)) for task in tasks for metric in TASKS[task].metrics]
+    metrics_of = {task: (*TASKS[task].metrics, *TASKS[task].metrics_of_recordings) for task in tasks}
+    return [TruthMeter(task, metric(options)) for task in tasks for metric in metrics_of[task]]
 
 
 def with_derived_truth(view: View) -> View:

@@ -15,11 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from avtar_ros.files import write_text
-from avtar_ros.metrics import known_figures
+from avtar_ros.metrics import needs_truth
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image
 from avtar_ros.replay.judging.frame_table import FrameTable
-from avtar_ros.replay.judging.judge import CLASS_IOU, FrameTime, ShownFrame, WorstFrame
+from avtar_ros.replay.judging.judge import CLASS_IOU, CLASS_SHARE, FrameTime, ShownFrame, WorstFrame
 from avtar_ros.replay.report import charts
 from avtar_ros.tasks import TASKS
 from avtar_ros.tasks.metric import Figure
@@ -29,7 +29,8 @@ NS_PER_MS = 1e6
 JPEG_QUALITY = 85
 PERCENTILES = (50, 90, 99)
 BREAKDOWN_KEYS = (
-    CLASS_IOU, "segmentation.miou", "depth.rmse_m", "depth.abs_rel", "depth.delta1", "normals.mean_deg",
+    CLASS_IOU, CLASS_SHARE, "segmentation.miou", "segmentation.miou_of_true",
+    "depth.rmse_m", "depth.abs_rel", "depth.delta1", "normals.mean_deg",
     "normals.within_11_25", "edges.f1",
 )
 GLOSSARY = {
@@ -38,6 +39,7 @@ GLOSSARY = {
     "Model card": "what the model says of itself; its figures were measured on its makers' own test data",
     "Task affinity": "how much what one task has learnt is used for another, as the network weighs it",
 }
+OF_CLASSES = {CLASS_IOU: Figure("IoU", "", True), CLASS_SHARE: Figure("Share of pixels taken for it", "", False)}
 SCRIPT = """
 for (const slide of document.querySelectorAll(".slide")) {
   const input = slide.querySelector("input");
@@ -105,7 +107,7 @@ class Report:
         """For each task, under its title, the rows of its table: what was measured against truth, or without it."""
         rows: dict[str, list[FigureRow]] = {}
         for key, figure in self.known.items():
-            if key in self.figures and _needs_truth(key) == with_truth:
+            if key in self.figures and needs_truth(key) == with_truth:
                 task = key.partition(".")[0]
                 title = TASKS[task].title if task in TASKS else task.capitalize()
                 rows.setdefault(title, []).append(
@@ -126,9 +128,9 @@ class Report:
         """Under what it is by: the figures of every group as texts, in columns that some group has."""
         found = {}
         for name, groups in self.breakdown.items():
-            keys = [key for key in (*self.known, CLASS_IOU) if any(key in figures for figures in groups.values())]
+            known = {**self.known, **OF_CLASSES}
+            keys = [key for key in known if any(key in figures for figures in groups.values())]
             keys = [key for key in keys if key in BREAKDOWN_KEYS]
-            known = {**self.known, CLASS_IOU: Figure("IoU", "", True)}
             rows = {
                 group: [known[key].text(figures[key]) if key in figures else "–" for key in keys]
                 for group, figures in groups.items()
@@ -191,10 +193,6 @@ class Slide:
     name_below: str
     below: Image
     above: Image
-
-
-def _needs_truth(key: str) -> bool:
-    return key in known_figures()
 
 
 def _title(key: str, figure: Figure) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,23 @@ FORMATS = ("npz", "png")
 
 
 class FrameFiles:
-    """Writes the maps of frames into a folder, out of which those of earlier frames are removed. Raises OSError."""
+    """Writes the maps of frames into a folder, out of which those of earlier frames are removed. Raises OSError.
+
+    A second frame of one stamp gets files of its own: 1700000000000000000-2.png.
+    """
 
     def __init__(self, folder: Path, file_format: str) -> None:
         self._folder = folder
+        self._written: Counter[Path] = Counter()
         self._files = _npz if file_format == "npz" else _png
-        remove_made(folder, r"-?[0-9]+\.(npz|png)")
+        remove_made(folder, r"-?[0-9]+(-[0-9]+)?\.(npz|png)")
 
     def write(self, perceived: PerceivedFrame) -> None:
         for name, content in self._files(perceived):
             path = self._folder / name
+            self._written[path] += 1
+            if self._written[path] > 1:
+                path = path.with_stem(f"{path.stem}-{self._written[path]}")
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, content)
 

@@ -9,7 +9,7 @@ from avtar_ros.metrics import StreamingMetrics, known_figures
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.replay.judging import tally
-from avtar_ros.replay.judging.judge import PICTURE_WIDTH, SHOWN_FRAMES, Judge, fit
+from avtar_ros.replay.judging.judge import CLASS_IOU, CLASS_SHARE, PICTURE_WIDTH, SHOWN_FRAMES, Judge, fit
 from avtar_ros.tasks import TASKS
 from tests.tiny_bags import image, stamps, truth
 from tests.tiny_models import CLASSES, DEPTH
@@ -155,3 +155,15 @@ def test_memory_of_sums_is_bounded_and_nothing_is_lost(card: ModelCard, monkeypa
     assert {len(rows) for rows in arrays.values()} == {5}
     whole = {meter.name: meter for meter in judge.meters}["depth"].figures(arrays["depth"].sum(axis=0))
     assert whole == pytest.approx({key: judge.figures[key] for key in whole})
+
+
+def test_a_class_that_the_recording_lacks_is_shown_apart(card: ModelCard) -> None:
+    judge = Judge(card, tasks=["segmentation"])
+    wall, floor, sofa = (c.name for c in CLASSES[:3])
+    truth = np.repeat(np.uint8([[0, 0, 1, 1]]), 4, axis=0)
+    predicted = np.repeat(np.uint8([[0, 0, 1, 2]]), 4, axis=0)
+    judge.add(Frame(np.zeros((4, 4, 3), np.uint8), 0), {"segmentation": predicted}, {"segmentation": truth}, 0)
+    assert judge.figures["segmentation.miou"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert judge.figures["segmentation.miou_of_true"] == pytest.approx((1 + 0.5) / 2)
+    assert judge.breakdown["Class"] == {wall: {CLASS_IOU: 1}, floor: {CLASS_IOU: 0.5}}
+    assert judge.breakdown["Class that is not in the truth"] == {sofa: {CLASS_SHARE: 0.25}}
