@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -14,6 +15,16 @@ Record = TypeVar("Record")
 
 class RecordError(AvtarError):
     """A document that does not say what it must; the message begins with the path of the field at fault."""
+
+
+def read_json(text: str, what: str) -> Any:
+    """The document in `text`; raises RecordError where it is none, of which `what` is the name."""
+    try:
+        return json.loads(text)
+    except ValueError as error:  # also an integer of more digits than Python reads
+        raise RecordError(f"{what} is not JSON ({error}).") from error
+    except RecursionError as error:
+        raise RecordError(f"{what} is nested too deeply.") from error
 
 
 def parse_record(record: type[Record], raw: Any, what: str, path: str = "") -> Record:
@@ -34,6 +45,22 @@ def parse_record(record: type[Record], raw: Any, what: str, path: str = "") -> R
     return record(**{name: _value(kinds[name], value, path + name) for name, value in raw.items()})
 
 
+def _float(number: int, where: str) -> float:
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise RecordError(f"{where} is too large a number.") from error
+
+
+def _is_text(text: str) -> bool:
+    """Not so of halves of a character, which JSON can write and nothing can print."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _value(kind: Any, raw: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return parse_record(kind, raw, where, f"{where}.")  # type: ignore[arg-type]
@@ -48,7 +75,9 @@ def _value(kind: Any, raw: Any, where: str) -> Any:
     if origin is dict and isinstance(raw, dict):
         return {key: _value(inner[1], item, f"{where}.{key}") for key, item in raw.items()}
     if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
-        return float(raw)
+        return _float(raw, where)
+    if kind is str and isinstance(raw, str) and not _is_text(raw):
+        raise RecordError(f"{where} holds what is no text: {raw!r}.")
     if isinstance(kind, type) and isinstance(raw, kind) and isinstance(raw, bool) == (kind is bool):
         return raw
     raise RecordError(f"{where} has the wrong type: {raw!r}.")

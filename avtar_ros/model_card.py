@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.json_records import parse_record
+from avtar_ros.json_records import parse_record, read_json
 from avtar_ros.meaning import DepthRange, SemanticClass
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
 
 CARD_KEY = "avtar_card"
 FORMAT = 1
+MOST_PIXELS = 2**26
+"""Of a model's input."""
 
 
 class CardError(AvtarError):
@@ -63,9 +65,9 @@ class ModelCard:
     def from_json(cls, text: str, where: str = "model card") -> ModelCard:
         """The card in `text`; raises CardError naming `where` and the field at fault."""
         try:
-            raw = json.loads(text)
-        except ValueError as error:  # also an integer of more digits than Python reads
-            raise CardError(f"{where}: the model card is not JSON ({error}). Export the model again.") from error
+            raw = read_json(text, "the model card")
+        except AvtarError as error:
+            raise CardError(f"{where}: {error} Export the model again.") from error
         try:
             return parse_record(cls, raw, "card")
         except AvtarError as error:
@@ -81,7 +83,7 @@ def read_onnx_card(path: Path) -> ModelCard:
         raise CardError(f"{path}: no such file. Give the path of a model made by `avtar-train export`.")
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: not an ONNX file, or a damaged one ({error}). Copy or export it again.") from error
     return card_from_metadata({prop.key: prop.value for prop in model.metadata_props}, str(path))
 
@@ -104,6 +106,8 @@ def _check_card(card: ModelCard) -> None:
         raise CardError(f"tasks {list(card.tasks)}: each must be one of {', '.join(TASKS)}, once.")
     if card.width < 1 or card.height < 1:
         raise CardError(f"input size {card.width}x{card.height} must be positive.")
+    if card.width * card.height > MOST_PIXELS:
+        raise CardError(f"input size {card.width}x{card.height} is more than {MOST_PIXELS} pixels.")
     if (SEGMENTATION.name in card.tasks) != bool(card.classes) or len(card.classes) > 255:
         raise CardError("classes must be given (1 to 255 of them) exactly when segmentation is a task.")
     if any(not 0 <= v <= 255 for c in card.classes for v in c.color):

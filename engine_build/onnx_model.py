@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto
 from onnx.external_data_helper import uses_external_data
 
+from avtar_ros.engines.digest import check_digest
 from avtar_ros.engines.sidecar import TensorInfo, interface
 from avtar_ros.model_card import ModelCard, read_onnx_card
 from engine_build.errors import BuildError
@@ -33,6 +34,7 @@ class OnnxModel:
 def read_model(path: Path) -> OnnxModel:
     """The model at `path` with all its data; raises BuildError or CardError where it cannot become an engine."""
     card = read_onnx_card(path)
+    check_digest(path)
     graph = onnx.load(str(path), format="protobuf", load_external_data=False)
     files = [path, *(path.parent / name for name in _external_files(graph))]
     for file in files[1:]:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from avtar_ros.decoding import decode_picture
+from avtar_ros.engines.digest import append_digest
 from avtar_ros.engines.engine import INPUT, Engine
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.model_card import CARD_KEY, CardError, ModelCard, read_onnx_card
@@ -84,6 +85,7 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
                 lines = {f"fp16.{task}": str(agreement) for task, agreement in rounding.agreements().items()}
                 card = card.replace(provenance=card.provenance | lines)
         _write_card(draft, card)
+        append_digest(draft)
         draft.replace(path)
     return card
 

@@ -42,6 +42,8 @@ class Engine(AbstractContextManager["Engine"]):
     card: ModelCard
     description: str
     """What it runs on, in words, for people."""
+    has_digest: bool = True
+    """Whether the file was found to be as it was written; without a digest, damage to it can go unnoticed."""
     largest_batch: int | None = None
     """How many images it computes at once; None for any number. Given more, it takes turns or refuses."""
 

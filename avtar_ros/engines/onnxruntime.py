@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.engines.digest import check_digest
 from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
 from avtar_ros.extras import install_line
 from avtar_ros.model_card import card_from_metadata
@@ -29,18 +31,24 @@ class OnnxRuntimeEngine(Engine):
         session_options.intra_op_num_threads = options.threads
         # Threads that spin while they wait would take the cores from the camera's and the node's work.
         session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self.has_digest = check_digest(path)
+        except OSError as error:
+            raise EngineError(f"{path}: cannot be read ({error.strerror}).") from error
         available = onnxruntime.get_available_providers()
         providers = list(options.providers) or [p for p in available if not p.startswith(NOT_UNASKED)]
         if unknown := [p for p in providers if p not in available]:
             raise EngineError(f"ONNX Runtime here has no {', '.join(unknown)}. Available: {', '.join(available)}.")
         try:
             self._session = onnxruntime.InferenceSession(str(path), session_options, providers=providers)
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self._interface = self._read_interface()
         except _errors() as error:
             raise EngineError(
                 f"{path}: ONNX Runtime cannot load it; it is damaged or of another kind ({error}). "
                 "Copy or export it again."
             ) from error
-        self.card = card_from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
+        self.card = card_from_metadata(metadata, str(path))
         self._check_contract(path)
         batch = self._session.get_inputs()[0].shape[0]
         self.largest_batch = batch if isinstance(batch, int) else None
@@ -50,14 +58,18 @@ class OnnxRuntimeEngine(Engine):
 
     def _check_contract(self, path: Path) -> None:
         """The names and the input; what the outputs are like, a first inference shows."""
-        inputs = {node.name: (node.type, node.shape[1:]) for node in self._session.get_inputs()}
-        outputs = {node.name for node in self._session.get_outputs()}
+        inputs, outputs = self._interface
         promised = {INPUT: ("tensor(uint8)", [self.card.height, self.card.width, 3])}
         if inputs != promised or outputs != set(self.card.tasks):
             raise EngineError(
                 f"{path}: the graph has inputs {inputs} and outputs {sorted(outputs)}, but its card promises "
                 f"{promised} and {sorted(self.card.tasks)}. Export the model again."
             )
+
+    def _read_interface(self) -> tuple[dict[str, tuple[str, list[Any]]], set[str]]:
+        """Type and shape of the inputs but for the batch, and the names of the outputs."""
+        inputs = {node.name: (node.type, node.shape[1:]) for node in self._session.get_inputs()}
+        return inputs, {node.name for node in self._session.get_outputs()}
 
     def infer(self, images: NDArray[np.uint8]) -> Maps:
         if self._session is None:
@@ -74,9 +86,9 @@ class OnnxRuntimeEngine(Engine):
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises; there is no common base class but RuntimeError for some."""
+    """What ONNX Runtime raises, also of texts in a damaged file; there is no common base class but for some."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile",
              "NotImplemented", "RuntimeException")
-    return tuple(getattr(state, name) for name in names)
+    return *(getattr(state, name) for name in names), RuntimeError, UnicodeDecodeError, MemoryError

@@ -20,7 +20,7 @@ from avtar_ros.agreement import Agreement
 from avtar_ros.engines.engine import INPUT, EngineError
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
-from avtar_ros.json_records import parse_record
+from avtar_ros.json_records import RecordError, parse_record, read_json
 from avtar_ros.model_card import ModelCard
 
 FORMAT = 1
@@ -126,13 +126,13 @@ def read_sidecar(engine: Path) -> Sidecar:
     """The sidecar of an engine file; raises SidecarError where it is missing or wrong."""
     path = sidecar_path(engine)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path.read_text(encoding="utf-8"), "the sidecar")
     except FileNotFoundError:
         raise SidecarError(
             f"{engine}: its sidecar {path.name} is missing, so nothing is known of this engine. Copy it from where "
             "the engine was built, or build again: avtar-engine build MODEL.onnx"
         ) from None
-    except ValueError as error:
+    except (UnicodeDecodeError, RecordError) as error:
         raise SidecarError(f"{path}: not JSON ({error}). Build the engine again.") from error
     except OSError as error:
         raise SidecarError(f"{path}: cannot be read ({error}).") from error

@@ -133,7 +133,7 @@ class MultitaskNode(LifecycleNode):
             self._release()
             raise
         self._statistics = NodeStatistics(self._cameras)
-        self.get_logger().info(f"{self._engine.card.name} on {self._engine.description}")
+        self._tell(self._engine)
         return super().on_configure(state)
 
     @reported
@@ -222,7 +222,11 @@ class MultitaskNode(LifecycleNode):
             self._pipeline.announce()
         if old_engine is not None and old_engine is not perception.engine:
             old_engine.close()
-            self.get_logger().info(f"{perception.engine.card.name} on {perception.engine.description}")
+            self._tell(perception.engine)
+
+    def _tell(self, engine: Engine) -> None:
+        unsure = "" if engine.has_digest else "; its file has no digest, so damage to it would go unnoticed"
+        self.get_logger().info(f"{engine.card.name} on {engine.description}{unsure}")
 
     def _adapt(self) -> None:
         for camera in self._cameras.values():

@@ -104,7 +104,7 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
                 "Bag": str(options.bag),
                 "Camera": ", ".join(camera.topic for camera in cameras),
                 **describe_truth(cameras, options.max_depth_m),
-                "Model": str(options.model),
+                "Model": str(options.model) + ("" if engine.has_digest else " (without a digest)"),
                 "Engine": engine.description,
             },
         )
