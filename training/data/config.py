@@ -272,9 +272,37 @@ class CocoConfig(Sized):
         return f"images labelled by {', '.join(path.name for path in self.annotations)}"
 
 
+class ToolConfig(Sized):
+    """An export of CVAT (Segmentation mask 1.1), LabelMe or Supervisely; all of them, and Label Studio, export COCO's
+    formats too, or can.
+
+    Its last `validation_images` by name, a tenth where it is not given, are kept from training. Pixels that nobody
+    labelled are unlabelled, or of the class `rest`.
+    """
+
+    dataset: Literal["cvat", "labelme", "supervisely"]
+    root: UserPath
+    validation_images: Positive | None = None
+    rest: str | None = None
+    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] = 60.0
+    derive: tuple[Literal["edges"], ...] = ()
+
+    @property
+    def own_classes(self) -> classes.Classes:
+        """Those of the export, and `rest`. Raises TrainingError where it is none."""
+        from training.data.tools.dataset import read_export
+
+        names = dict.fromkeys(read_export(self.dataset, self.root).names)
+        return classes.numbered(names | ({} if self.rest is None else {self.rest: None}))
+
+    @property
+    def description(self) -> str:
+        return f"images labelled in {self.dataset} ({self.root.name})"
+
+
 TAGS = (
     "synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "pictures", "folder",
-    "coco",
+    "coco", "cvat", "labelme", "supervisely",
     "taught", "mixed",
 )  # fmt: skip
 
@@ -295,6 +323,9 @@ GivenConfig = (
     | Annotated[PicturesConfig, Tag("pictures")]
     | Annotated[FolderConfig, Tag("folder")]
     | Annotated[CocoConfig, Tag("coco")]
+    | Annotated[ToolConfig, Tag("cvat")]
+    | Annotated[ToolConfig, Tag("labelme")]
+    | Annotated[ToolConfig, Tag("supervisely")]
 )
 
 

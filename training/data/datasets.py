@@ -25,6 +25,7 @@ from training.data.config import (
     SynthiaConfig,
     TaskonomyConfig,
     TaughtConfig,
+    ToolConfig,
 )
 from training.data.dataset import Dataset
 from training.data.files import contents
@@ -39,6 +40,7 @@ from training.data.rooms import RoomsDataset
 from training.data.synthia import SynthiaDataset
 from training.data.taskonomy import TaskonomyDataset
 from training.data.taught import TaughtDataset
+from training.data.tools.dataset import ToolDataset
 from training.data.vocabulary import onto
 from training.errors import TrainingError
 
@@ -106,6 +108,7 @@ _OPENERS: dict[type, Callable[[Any, Split], Dataset]] = {
     PicturesConfig: PicturesDataset,
     FolderConfig: FolderDataset,
     CocoConfig: CocoDataset,
+    ToolConfig: ToolDataset,
     TaughtConfig: _taught,
     MixedConfig: _mixed,
 }

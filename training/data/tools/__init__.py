@@ -1,0 +1,1 @@
+"""Exports of labelling tools that are not COCO's."""
