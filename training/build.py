@@ -11,7 +11,7 @@ from torch import nn
 from avtar_ros.meaning import DepthRange
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH, SEGMENTATION
-from training.checkpoint import Checkpoint
+from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import RunConfig
 from training.errors import TrainingError
 from training.licences import licence_of_model
@@ -35,6 +35,14 @@ def check_buildable(config: RunConfig, before: Checkpoint | None = None) -> None
                 model(torch.zeros(1, height, width, 3, dtype=torch.uint8))
         except RuntimeError as error:
             raise TrainingError(f"{where} are too small for the backbone: {error}") from error
+
+
+def starting_point(config: RunConfig) -> Checkpoint | None:
+    """The checkpoint that a run goes on from, without the heads that start anew. Raises TrainingError."""
+    if config.start_from is None:
+        return None
+    before = load_checkpoint(config.start_from)
+    return before.renewed(config.new_heads, config.data.classes) if config.new_heads else before
 
 
 def new_card(config: RunConfig, before: Checkpoint | None = None) -> ModelCard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from avtar_ros.files import partial_path
+from avtar_ros.meaning import SemanticClass
 from avtar_ros.model_card import ModelCard
+from avtar_ros.tasks import SEGMENTATION
 from training.config import RunConfig
 from training.errors import TrainingError
 
 MODEL, OPTIMISER = "model.", "optimiser."
-BACKBONE = f"{MODEL}backbone."
+BACKBONE, HEADS = f"{MODEL}backbone.", f"{MODEL}heads."
 DIFFERING_DEPTH, DIFFERING_SHOWN = 3, 5
 """How many parts of a tensor's name are told, and how many of such parts, where networks differ."""
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -30,7 +32,8 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 class Checkpoint:
     """A state of a run: `tensors` holds the model's state and, for going on, that of all else which learns.
 
-    Where the frozen backbone is left out, `backbone_digest` says which one the rest belongs on.
+    Where the frozen backbone is left out, `backbone_digest` says which one the rest belongs on. Tensors whose names
+    begin with one of `without_heads` were left out to start anew.
     """
 
     config: RunConfig
@@ -39,6 +42,7 @@ class Checkpoint:
     step: int
     tensors: dict[str, Tensor]
     backbone_digest: str = ""
+    without_heads: tuple[str, ...] = ()
 
     @property
     def trains(self) -> str:
@@ -56,6 +60,9 @@ class Checkpoint:
                 )
             own = model.state_dict()
             state |= {name: own[name] for name in own if (MODEL + name).startswith(BACKBONE)}
+        if self.without_heads:
+            own = model.state_dict()
+            state |= {name: own[name] for name in own if (MODEL + name).startswith(self.without_heads)}
         if differing := _differing(state, model.state_dict()):
             raise TrainingError(
                 f"the checkpoint of phase {self.phase!r} of run {self.config.name!r} does not fit this config's model: "
@@ -71,7 +78,8 @@ class Checkpoint:
                 raise TrainingError(
                     f"the checkpoint of phase {self.phase!r} of run {self.config.name!r} has the {what} "
                     f"{', '.join(own)}, in this order; this config has {', '.join(other)}. "
-                    f"Give the run another folder, or the {what} of the checkpoint."
+                    f"Give the run another folder, or the {what} of the checkpoint; to learn classes of your own, "
+                    "`new_heads: [segmentation]`."
                 )
 
     def adapters_alone(self) -> Checkpoint:
@@ -82,6 +90,13 @@ class Checkpoint:
     def model_alone(self) -> Checkpoint:
         """What a model is, without what a run needs to go on: enough to start another run from, and to export."""
         return replace(self, tensors={n: t for n, t in self.tensors.items() if n.startswith(MODEL)})
+
+    def renewed(self, tasks: Collection[str], classes: tuple[SemanticClass, ...]) -> Checkpoint:
+        """Without the heads of `tasks`, which start anew, and of other classes if segmentation is one of them."""
+        heads = tuple(f"{HEADS}{name}." for name in tasks)
+        tensors = {n: t for n, t in self.tensors.items() if n.startswith(MODEL) and not n.startswith(heads)}
+        card = self.card.replace(classes=classes) if SEGMENTATION.name in tasks else self.card
+        return replace(self, card=card, tensors=tensors, without_heads=heads)
 
     def load_module(self, name: str, module: nn.Module) -> None:
         """Restore a module that is not part of the model, saved by `module_tensors`."""

@@ -130,11 +130,13 @@ class TargetConfig(Section):
 class RunConfig(Section):
     """A whole run: what `avtar-train fit` does. `licence` is that of the model, as its data allows, for the card.
 
-    `start_from` is a checkpoint of another run, of the same tasks, classes and model, that this one goes on from."""
+    `start_from` is a checkpoint of another run, of the same tasks, classes and model, that this one goes on from. The
+    heads of the tasks in `new_heads` start anew: with segmentation among them its classes may be others."""
 
     name: str
     licence: str = ""
     start_from: UserPath | None = None
+    new_heads: tuple[str, ...] = ()
     seed: Whole = 0
     tasks: tuple[str, ...] = tuple(TASKS)
     loss_weights: dict[str, PositiveReal] = Field(default_factory=dict)
@@ -161,6 +163,8 @@ class RunConfig(Section):
             raise fault("tasks", f"names unknown tasks {unknown}; known: {', '.join(TASKS)}")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise fault("tasks", "must name at least one task, each once")
+        if absent := [name for name in self.new_heads if name not in self.tasks]:
+            raise fault("new_heads", f"names {absent}, which `tasks` does not")
         for i, phase in enumerate(self.phases):
             if absent := [name for name in phase.learns if name not in self.tasks]:
                 raise fault(f"phases.{i}.learns", f"names {absent}, which `tasks` does not")
@@ -234,6 +238,8 @@ def _pointless(config: RunConfig) -> Iterator[tuple[str, str]]:
                 yield f"phases.{i}.loss_weights.{name}", f"is no task that the phase learns, {', '.join(learnt)}"
         if phase.warmup_steps > phase.steps:
             yield f"phases.{i}.warmup_steps", f"{phase.warmup_steps} are more than `steps`, {phase.steps}"
+    if config.new_heads and config.start_from is None:
+        yield "new_heads", "all heads are new: no `start_from`, or --from, says what to go on from"
     if isinstance(config.data, MixedConfig):
         try:
             config.data.check_classes()

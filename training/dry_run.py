@@ -12,8 +12,7 @@ import torch
 
 from avtar_ros.model_card import ModelCard
 from avtar_ros.progress import Progress
-from training.build import check_buildable, parameter_table
-from training.checkpoint import load_checkpoint
+from training.build import check_buildable, parameter_table, starting_point
 from training.config import RunConfig
 from training.data.batch import Batch
 from training.fit import PhaseRun
@@ -27,7 +26,7 @@ def dry_run(config: RunConfig) -> list[float]:
     weights here, unless the run starts from adapters alone, which fit no other backbone than their own. Raises
     TrainingError where the config cannot work.
     """
-    before = load_checkpoint(config.start_from) if config.start_from else None
+    before = starting_point(config)
     backbone = config.model.backbone
     if "model_type" in backbone.settings and not (before and before.backbone_digest):
         backbone = backbone.model_copy(update={"pretrained": None})

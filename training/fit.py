@@ -20,7 +20,7 @@ from avtar_ros.progress import Progress
 from training import processes
 from training.adversary import Adversary
 from training.affinity import AffinityProbe
-from training.build import build_model, check_buildable, new_card, parameter_table
+from training.build import build_model, check_buildable, new_card, parameter_table, starting_point
 from training.checkpoint import (
     Checkpoint,
     is_checkpoint,
@@ -66,7 +66,7 @@ def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
     """
     keep_freed_memory()
     processes.join()
-    before = load_checkpoint(config.start_from) if config.start_from else None
+    before = starting_point(config)
     check_buildable(config, before)
     with processes.main_first():
         target = open_dataset(config.target.data, "train") if config.target else None

@@ -13,8 +13,7 @@ from avtar_ros.model_card import ModelCard
 from avtar_ros.progress import Progress
 from avtar_ros.rendering import legend, side_by_side
 from avtar_ros.tasks import SEGMENTATION, TASKS, Maps
-from training.build import new_card
-from training.checkpoint import load_checkpoint
+from training.build import new_card, starting_point
 from training.config import RunConfig
 from training.data.augment import augmented
 from training.data.config import Split
@@ -28,7 +27,7 @@ def write_data_previews(config: RunConfig, folder: Path, count: int, split: Spli
     With `augment` they are changed at random as in training. Raises TrainingError where the data cannot be read.
     """
     dataset = open_dataset(config.data, split)
-    card = new_card(config, load_checkpoint(config.start_from) if config.start_from else None)
+    card = new_card(config, starting_point(config))
     folder.mkdir(parents=True, exist_ok=True)
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int).tolist()
     for index in Progress(chosen, unit="picture", desc=f"previews in {folder}"):

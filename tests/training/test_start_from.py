@@ -14,7 +14,7 @@ from avtar_ros.bags.bag import BagError
 from tests.training import tiny
 from tests.training.data.recordings import write_bag
 from tests.training.shipped import load_shipped
-from training.build import build_model, new_card, parameter_table
+from training.build import build_model, new_card, parameter_table, starting_point
 from training.checkpoint import load_checkpoint
 from training.cli import main
 from training.config import load_config
@@ -141,3 +141,33 @@ def test_the_shipped_config_reads_a_real_recording() -> None:
     assert batch.image.shape == (2, 192, 256, 3)
     assert set(batch.maps) == {"depth", "normals", "edges"}
     assert 0.5 < float(batch.maps["depth"].nanmedian()) < 5
+
+
+def test_classes_of_ones_own_get_a_new_head_and_all_else_goes_on(checkpoint_path: Path, tmp_path: Path) -> None:
+    size = {"width": tiny.WIDTH, "height": tiny.HEIGHT}
+    names = {"wall": "upright", "door": "upright", "floor": "flat"}
+    own = {"rooms": 8, "validation_rooms": 2, **size, "classes": names}
+    phases = [tiny.phase("adapters", steps=2, bfloat16=False), tiny.phase("adapters", name="more", steps=2)]
+    settings: dict[str, Any] = {"data": own, "phases": phases, "name": "own"}
+    path = tiny.write_config(tmp_path / "own.yaml", **settings)
+    with pytest.raises(TrainingError, match=r"has the classes wall, .*of your own, `new_heads: \[segm"):
+        fit(load_config(path, checkpoint_path), tmp_path / "refused")
+
+    path = tiny.write_config(tmp_path / "own.yaml", **settings, new_heads=["segmentation"])
+    config, before = load_config(path, checkpoint_path), load_checkpoint(checkpoint_path)
+    start = starting_point(config)
+    assert start is not None
+    model = build_model(config, "adapters", new_card(config, start), start)
+    for name, tensor in model.state_dict().items():
+        if name.startswith("heads.segmentation."):
+            assert name != "heads.segmentation.2.weight" or len(tensor) == 2
+        else:
+            assert torch.equal(tensor, before.tensors[f"model.{name}"]), name
+    tuned = load_checkpoint(fit(config, tmp_path / "run"))
+    assert [c.name for c in tuned.card.classes] == ["upright", "flat"]
+    first = load_checkpoint(tmp_path / "run" / "adapters" / "last.safetensors")
+    assert first.card.classes == tuned.card.classes, "the second phase goes on with the head of the first"
+    with pytest.raises(TrainingError, match=r"new_heads: all heads are new: no `start_from`"):
+        load_config(path)
+    with pytest.raises(TrainingError, match=r"new_heads: names \['smell'\], which `tasks` does not"):
+        load_config(path, checkpoint_path, ["new_heads=[smell]"])

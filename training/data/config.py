@@ -290,7 +290,7 @@ class ToolConfig(Sized):
     @property
     def own_classes(self) -> classes.Classes:
         """Those of the export, and `rest`. Raises TrainingError where it is none."""
-        from training.data.tools.dataset import read_export
+        from training.data.tools.exports import read_export
 
         names = dict.fromkeys(read_export(self.dataset, self.root).names)
         return classes.numbered(names | ({} if self.rest is None else {self.rest: None}))

@@ -28,6 +28,7 @@ from training.data.config import (
     ToolConfig,
 )
 from training.data.dataset import Dataset
+from training.data.drawn import ToolDataset
 from training.data.files import contents
 from training.data.folder import FolderDataset
 from training.data.labelled import LabelledDataset
@@ -40,7 +41,6 @@ from training.data.rooms import RoomsDataset
 from training.data.synthia import SynthiaDataset
 from training.data.taskonomy import TaskonomyDataset
 from training.data.taught import TaughtDataset
-from training.data.tools.dataset import ToolDataset
 from training.data.vocabulary import onto
 from training.errors import TrainingError
 

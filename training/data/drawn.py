@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 
 from avtar_ros.geometry.pinhole import Pinhole
@@ -16,23 +12,8 @@ from training.data.config import Split, ToolConfig
 from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_derived
 from training.data.files import read_image
-from training.data.tools.cvat import read_cvat
-from training.data.tools.drawing import Export
-from training.data.tools.labelme import read_labelme
-from training.data.tools.supervisely import read_supervisely
+from training.data.tools.exports import read_export
 from training.errors import TrainingError
-
-READERS: dict[str, Callable[[Path], Export]] = {
-    "cvat": read_cvat,
-    "labelme": read_labelme,
-    "supervisely": read_supervisely,
-}
-
-
-@lru_cache(maxsize=8)
-def read_export(tool: str, root: Path) -> Export:
-    """Raises TrainingError where the folder is no export of this tool."""
-    return READERS[tool](root)
 
 
 class ToolDataset(FrameDataset):
