@@ -8,12 +8,13 @@ VENV := .venv
 GPU_VENV := .venv-gpu
 JAZZY_VENV := .venv-jazzy
 ROS_VENV := .venv-ros
+LOWEST_VENV := .venv-lowest
 # Warnings of build tools to their own developers are left out.
 PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo predict test test-jazzy test-humble test-ros lint docs test-gpu gpu-tests chromium gcc clean
+.PHONY: help demo predict test test-jazzy test-humble test-lowest test-ros lint docs test-gpu gpu-tests chromium gcc clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,15 @@ test-jazzy: $(JAZZY_VENV)/stamp  ## run the tests of the nodes on ROS 2 Jazzy's 
 
 test-humble: $(JAZZY_VENV)/stamp  ## run them with a stand-in for what differs on ROS 2 Humble
 	ROS_DISTRO=humble PYTHONPATH=tests/humble $(JAZZY_VENV)/bin/python -m pytest -n 2 --dist load $(NODE_TESTS)
+
+# On a robot: what setup.py admits there, at its oldest.
+test-lowest:  ## run what runs on a robot with the oldest versions that setup.py admits: PYTHON=python3.10
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	$(LOWEST_VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints-lowest.txt \
+	    '.[onnxruntime,ros-wheels]' onnx hypothesis pytest pytest-timeout pytest-xdist
+	$(LOWEST_VENV)/bin/python -m pytest -n 2 --dist loadfile tests/avtar_ros/bags tests/avtar_ros/demo \
+	    tests/avtar_ros/engines tests/avtar_ros/node tests/avtar_ros/source tests/avtar_ros/test_images.py \
+	    tests/avtar_ros/test_model_card.py tests/avtar_ros/test_perception.py tests/avtar_ros/test_transports.py
 
 # On a machine without ROS, ROS_SOURCES is a folder with checkouts of launch, launch_ros, ros2cli, rosidl_runtime_py.
 test-ros: $(ROS_VENV)/stamp  ## run the launch files under ROS's own tools: those of this machine, or ROS_SOURCES=folder
@@ -105,7 +115,7 @@ chromium gcc:
 	fi
 
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) $(GPU_VENV) $(JAZZY_VENV) $(ROS_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU_VENV) $(JAZZY_VENV) $(LOWEST_VENV) $(ROS_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A Python named on the command line is the one that is used, or it is said how.
 $(VENV)/bin/python: FORCE

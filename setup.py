@@ -50,19 +50,19 @@ setup(
         "Jinja2>=3",
         "PyYAML>=5.4",
         "lz4>=4",
-        "mcap>=1.2",
+        "mcap>=1.2.1",
         "numpy>=1.23",
-        "opencv-python-headless>=4.5",
+        "opencv-python-headless>=4.6",
         "pillow>=9.1",
         "rosbags>=0.11",
         "tqdm>=4.57",
         "zstandard>=0.20",
     ],
     extras_require={
-        "onnxruntime": ["onnxruntime>=1.17"],
+        "onnxruntime": ["onnxruntime>=1.18.1"],
         # TensorRT itself comes with JetPack, or with NVIDIA's packages on a workstation.
         # Every engine is compared with its ONNX file, hence the other two.
-        "tensorrt": ["onnx>=1.16", "onnxruntime>=1.17", "pycuda>=2024.1"],
+        "tensorrt": ["onnx>=1.16", "onnxruntime>=1.18.1", "pycuda>=2024.1"],
         # NVIDIA's own parser and builder, which need no GPU: bindings, and libraries of TensorRT for RTX to run them
         # on. Tests compile engines with the two; nothing else uses them, and the pair is what was tried.
         "compile-check": [
@@ -76,7 +76,7 @@ setup(
             "h5py>=3.8",
             "kornia>=0.7",
             "onnx>=1.16",
-            "onnxruntime>=1.17",
+            "onnxruntime>=1.18.1",
             "onnxscript>=0.5",
             "pillow>=10",
             "pycocotools>=2.0.7",

@@ -78,6 +78,7 @@ def _value(kind: Any, raw: Any, where: str) -> Any:
         return _float(raw, where)
     if kind is str and isinstance(raw, str) and not _is_text(raw):
         raise RecordError(f"{where} holds what is no text: {raw!r}.")
-    if isinstance(kind, type) and isinstance(raw, kind) and isinstance(raw, bool) == (kind is bool):
+    # On Python 3.10, tuple[int, ...] counts as a type, of which nothing can be an instance.
+    if origin is None and isinstance(kind, type) and isinstance(raw, kind) and isinstance(raw, bool) == (kind is bool):
         return raw
     raise RecordError(f"{where} has the wrong type: {raw!r}.")

@@ -30,7 +30,8 @@ MOST_PIXEL_BYTES = 16
 EXR = b"\x76\x2f\x31\x01"
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = 0xDA
-_JPEG_FILLERS = (bytes(16), b"\x5a" * 16, b"\xa5" * 16)
+_JPEG_FILLERS = tuple(bytes([value]) * 65536 for value in (0, 0x5A, 0xA5))
+"""More than a row of blocks holds: older OpenCVs give nothing of a row that they have not decoded to its end."""
 _DEPTH_HEADER = struct.Struct("<iff")
 _RVL_SIZE = struct.Struct("<II")
 _ZSTD_HEADER = struct.Struct("<IIBII")

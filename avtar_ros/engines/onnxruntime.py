@@ -44,8 +44,9 @@ class OnnxRuntimeEngine(Engine):
             metadata = self._session.get_modelmeta().custom_metadata_map
             self._interface = self._read_interface()
         except _errors() as error:
+            reason = " ".join(str(error).split())  # some versions end it with an empty line
             raise EngineError(
-                f"{path}: ONNX Runtime cannot load it; it is damaged or of another kind ({error}). "
+                f"{path}: ONNX Runtime cannot load it; it is damaged or of another kind ({reason}). "
                 "Copy or export it again."
             ) from error
         self.card = card_from_metadata(metadata, str(path))

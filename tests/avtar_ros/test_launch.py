@@ -147,6 +147,16 @@ def test_launch_reads_the_file(path: Path) -> None:
     assert {argument.name for argument in description.get_launch_arguments()} >= arguments(path)
 
 
+@needs_launch
+def test_the_example_leaves_the_nodes_life_to_a_manager_that_expects_no_bond() -> None:
+    path = REPOSITORY / "examples" / "lifecycle_manager.launch.py"
+    description = load(path).generate_launch_description()
+    assert {"model", "cameras"} <= {argument.name for argument in description.get_launch_arguments()}
+    (manager,) = calls(path, "Node")
+    (parameters,) = ast.literal_eval(keywords(manager)["parameters"])
+    assert parameters == {"autostart": True, "node_names": ["multitask_node"], "bond_timeout": 0.0}
+
+
 def test_the_parameters_file_has_every_parameter_at_its_default() -> None:
     content = yaml.safe_load((REPOSITORY / "config" / "avtar.yaml").read_text())
     values = content["/**/multitask_node"]["ros__parameters"]
