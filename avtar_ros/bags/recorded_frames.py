@@ -87,6 +87,17 @@ class Fault(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Matching:
+    """How frames are put together: `tolerance_ns` is how far apart the stamps of an image and its truth may be, None
+    for half the camera's interval, MAX_TOLERANCE_NS at most; `interpolate` makes true depth that of a frame's very
+    stamp, between the images around it; `keep_messages` makes frames bring theirs."""
+
+    tolerance_ns: int | None = None
+    interpolate: bool = False
+    keep_messages: bool = False
+
+
+@dataclass(frozen=True)
 class TopicOptions:
     """Which topics to take where evidence would take others; `rectified` images or not, None: as their topic says."""
 
@@ -101,10 +112,10 @@ class RecordedCamera:
 
     `registered` says whether true depth is aligned to the camera's images, None if nothing tells; it is taken as if it
     were, anyway.
-    `tolerance_ns` is how far apart the stamps of an image and its truth may be. `faults` has, for each topic
+    `tolerance_ns` is how far apart the stamps of an image and its truth may be; of `matching`, which may leave it open,
+    it is the answer. `faults` has, for each topic
     with messages that could not be decoded, what was wrong with each. `notes` say what was assumed, which topics would
-    have done as well, and what was not matched. `keep_messages` makes frames bring theirs; `interpolate` makes true
-    depth that of a frame's very stamp, between the images around it.
+    have done as well, and what was not matched.
     """
 
     bag: Bag
@@ -116,8 +127,7 @@ class RecordedCamera:
     info_topic: str | None = None
     first_info: Any = None
     """The first CameraInfo that is calibrated, else the first."""
-    keep_messages: bool = False
-    interpolate: bool = False
+    matching: Matching = Matching()
     registered: bool | None = True
     rectified: bool = False
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -125,7 +135,12 @@ class RecordedCamera:
 
     @classmethod
     def find(
-        cls, bag: Bag, tasks: Sequence[str], topic: str | None = None, options: TopicOptions = TopicOptions()
+        cls,
+        bag: Bag,
+        tasks: Sequence[str],
+        topic: str | None = None,
+        options: TopicOptions = TopicOptions(),
+        matching: Matching = Matching(),
     ) -> RecordedCamera:
         """The camera on `topic`, or the likeliest one, with truth for `tasks`; raises BagError without a camera."""
         topics = Topics(bag)
@@ -134,8 +149,9 @@ class RecordedCamera:
         rectified = is_rectified(camera) if options.rectified is None else options.rectified
         first, infos = topics.stream(camera), topics.infos.get(info.topic or "")
         lens = infos.lens(*first.size, rectified) if infos is not None and first.width else Lens(None)
+        tolerance_ns = _tolerance_ns(bag, camera) if matching.tolerance_ns is None else matching.tolerance_ns
         return cls(
-            bag, camera, truth.topics, lens, _tolerance_ns(bag, camera), info.topic, infos and infos.message,
+            bag, camera, truth.topics, lens, tolerance_ns, info.topic, infos and infos.message, matching,
             registered=truth.registered, rectified=rectified, notes=[*info.notes, *truth.notes],
         )  # fmt: skip
 
@@ -190,7 +206,7 @@ class RecordedCamera:
             begin_ns = start_ns - PREROLL_NS
         early_ns = None if start_ns is None else start_ns - LATE_NS
         late_ns = None if stop_ns is None else stop_ns + LATE_NS
-        companions = self._companions if self.keep_messages else dict(self.truth_topics)
+        companions = self._companions if self.matching.keep_messages else dict(self.truth_topics)
         lenses = Lenses()
         all_times = self._read_times({self.topic, *companions.values()}, early_ns, late_ns, lenses)
         times = all_times[self.topic].between(begin_ns, stop_ns)
@@ -202,7 +218,7 @@ class RecordedCamera:
             if all_times[topic].constant:
                 self._note(_ONE_STAMP.format(topic))
             matcher = Matcher(times, all_times[topic], self.tolerance_ns)
-            between = companion == DEPTH.name and self.interpolate
+            between = companion == DEPTH.name and self.matching.interpolate
             plan.add(companion, matcher, between, self.bag.messages([topic], early_ns, late_ns))
             self._note_unmatched(companion, topic, plan)
         return plan
@@ -239,7 +255,7 @@ class RecordedCamera:
 
     def _kept(self, plan: _Plan, message: BagMessage, others: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
         """A frame's messages with their topics, where they are asked for."""
-        if not self.keep_messages:
+        if not self.matching.keep_messages:
             return ()
         return (self.topic, message.message), *((plan.companions[name], _nearest(o)) for name, o in others.items())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.reading import open_bag
-from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, frames_of
+from avtar_ros.bags.recorded_frames import Matching, RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
 from avtar_ros.command_line import DONE, Command, not_negative, positive_int
 from avtar_ros.errors import AvtarError
@@ -85,9 +85,8 @@ def _figures(run: Path, keys: list[str]) -> dict[str, Figure]:
 
 def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path) -> tuple[int, set[str]]:
     """Write the frames wanted; returns how many there were, and for which tasks there is truth."""
-    cameras = [RecordedCamera.find(bag, list(TASKS), topic) for topic in topics]
-    for camera in cameras:
-        camera.keep_messages = True
+    kept = Matching(keep_messages=True)
+    cameras = [RecordedCamera.find(bag, list(TASKS), topic, matching=kept) for topic in topics]
     written, truth = 0, set[str]()
     with BagWriter(path, maker=MAKER) as output:
         for frame in _wanted_frames(cameras, wanted):

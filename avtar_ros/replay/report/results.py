@@ -179,7 +179,7 @@ def describe_truth(cameras: Sequence[RecordedCamera], max_depth_m: float | None)
         for task, topic in camera.truth_topics.items()
     }
     cap = "all distances" if max_depth_m is None else f"true depth up to {max_depth_m:g} m"
-    between = "depth interpolated, " if any(camera.interpolate for camera in known) else ""
+    between = "depth interpolated, " if any(camera.matching.interpolate for camera in known) else ""
     tolerance_ns = max(camera.tolerance_ns for camera in known)
     return {
         "Ground truth": ", ".join(sorted(topics)),

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from avtar_ros.bags.bag import Bag, BagError
 from avtar_ros.bags.reading import bag_files, open_bag
-from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, Selection, TopicOptions, frames_of
+from avtar_ros.bags.recorded_frames import (
+    Matching,
+    RecordedCamera,
+    RecordedFrame,
+    Selection,
+    TopicOptions,
+    frames_of,
+)
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.extras import install_line
@@ -120,16 +127,12 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
 
 
 def _find_cameras(bag: Bag, perception: Perception, options: ReplayOptions) -> list[RecordedCamera]:
-    cameras = [
-        RecordedCamera.find(bag, perception.tasks, topic, options.named)
+    tolerance_ns = None if options.tolerance_ms is None else round(options.tolerance_ms * 1e6)
+    matching = Matching(tolerance_ns, options.interpolate, options.passthrough)
+    return [
+        RecordedCamera.find(bag, perception.tasks, topic, options.named, matching)
         for topic in dict.fromkeys(options.topics or (None,))
     ]
-    for camera in cameras:
-        camera.keep_messages = options.passthrough
-        camera.interpolate = options.interpolate
-        if options.tolerance_ms is not None:
-            camera.tolerance_ns = round(options.tolerance_ms * 1e6)
-    return cameras
 
 
 def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:

@@ -155,7 +155,7 @@ def _topics(cameras: Sequence[RecordedCamera], tasks: Sequence[str]) -> dict[str
     """All topics that are written with their message types, in an order of their own."""
     pairs = [(map_topic(camera.topic, task), IMAGE) for camera in cameras for task in tasks]
     for camera in cameras:
-        if camera.keep_messages:
+        if camera.matching.keep_messages:
             pairs += [(topic, camera.bag.topics[topic].msgtype) for topic in camera.passed_topics]
     maps = len(cameras) * len(tasks)
     for topic, _ in pairs[:maps]:

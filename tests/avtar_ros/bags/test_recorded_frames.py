@@ -10,7 +10,7 @@ import pytest
 
 from avtar_ros.bags.ground_truth import CAMERA_TOPIC
 from avtar_ros.bags.reading import open_bag
-from avtar_ros.bags.recorded_frames import RecordedCamera
+from avtar_ros.bags.recorded_frames import Matching, RecordedCamera
 from avtar_ros.bags.writing import BagWriter
 from tests.tiny_bags import HEIGHT, INTERVAL_NS, START_NS, WIDTH, image, stamps, truth, write_ros1_bag, write_truth_bag
 
@@ -103,11 +103,12 @@ def write_moving_wall(path: Path, late_ns: int) -> Path:
 
 def test_depth_between_two_depth_images_is_interpolated_if_asked_for(tmp_path: Path) -> None:
     with open_bag(write_moving_wall(tmp_path / "x.mcap", INTERVAL_NS // 4)) as bag:
-        camera = RecordedCamera.find(bag, ["depth"])
-        camera.tolerance_ns = INTERVAL_NS
-        plain = [frame.truth["depth"] for frame in camera.frames()]
-        camera.interpolate = camera.keep_messages = True
-        frames = list(camera.frames())
+        nearest, between = (
+            RecordedCamera.find(bag, ["depth"], matching=Matching(INTERVAL_NS, interpolate, keep_messages=interpolate))
+            for interpolate in (False, True)
+        )
+        plain = [frame.truth["depth"] for frame in nearest.frames()]
+        frames = list(between.frames())
     assert [float(depth[5, 5]) for depth in plain] == pytest.approx([3.0, 2.9, 2.8, 2.7, 2.6])
     assert "depth" not in frames[0].truth  # nothing before it
     for i, frame in enumerate(frames[1:], 1):
@@ -121,8 +122,7 @@ def test_depth_between_two_depth_images_is_interpolated_if_asked_for(tmp_path: P
 
 def test_depth_taken_with_the_image_is_not_changed_by_interpolation(tmp_path: Path) -> None:
     with open_bag(write_moving_wall(tmp_path / "x.mcap", 0)) as bag:
-        camera = RecordedCamera.find(bag, ["depth"])
-        plain = [frame.truth["depth"] for frame in camera.frames()]
-        camera.interpolate = True
-        for expected, frame in zip(plain, camera.frames(), strict=True):
+        plain = [frame.truth["depth"] for frame in RecordedCamera.find(bag, ["depth"]).frames()]
+        between = RecordedCamera.find(bag, ["depth"], matching=Matching(interpolate=True))
+        for expected, frame in zip(plain, between.frames(), strict=True):
             np.testing.assert_array_equal(frame.truth["depth"], expected)
