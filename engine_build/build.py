@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import sys
 import tempfile
 import time
@@ -28,11 +29,14 @@ from avtar_ros.progress import Progress
 from engine_build.compiler import MEBIBYTE, compile_model
 from engine_build.devices import devices_like, find_device
 from engine_build.errors import BuildError, VerificationError, writing
+from engine_build.graph_rules import broken_rules
 from engine_build.machine import Machine, this_machine
 from engine_build.onnx_model import OnnxModel, read_model
 from engine_build.stages import fewest, half_precision_stages, keep_in_float32
 from engine_build.timing_cache import cache_path
 from engine_build.verify import ComparedOn, verify
+
+log = logging.getLogger(__name__)
 
 SHARE_OF_MEMORY = 0.5
 """Of the memory that is free, what the builder may use for workspace; the rest is for weights and the system."""
@@ -72,6 +76,8 @@ def build(request: BuildRequest) -> BuildResult:
     machine = this_machine()
     model = read_model(request.model)
     _check_request(request, model, machine)
+    for rule in broken_rules(model.graph):
+        log.warning("%s: %s TensorRT 10.3 may refuse that; export the model again.", request.model, rule)
     changes = ("a new build was asked for",) if request.force else _changes(request, model, machine)
     if not changes:
         if not request.compile_only and not read_sidecar(request.out).verified:

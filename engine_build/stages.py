@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from engine_build.errors import BuildError
+from engine_build.graph_rules import element_types
 
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 OUTSIDE = "outside"
@@ -46,7 +47,7 @@ def _stage(module: str) -> str:
 
 def half_precision_stages(model: onnx.ModelProto) -> list[str]:
     """The stages that compute in float16, in the order of the graph."""
-    types = _types(model)
+    types = element_types(model)
     computing = (node for node in model.graph.node if node.op_type not in WITHOUT_INPUT)
     return list(
         dict.fromkeys(
@@ -58,8 +59,8 @@ def half_precision_stages(model: onnx.ModelProto) -> list[str]:
 def keep_in_float32(model: onnx.ModelProto, stages: Sequence[str]) -> onnx.ModelProto:
     """A copy of a half-precision model in which `stages` compute in float32, on weights as they are.
 
-    What passes between two nodes that are kept stays in float32, also between stages. Raises BuildError for a stage
-    that the model does not have.
+    What passes between two nodes that are kept stays in float32, also between stages, and what comes from float32 or
+    goes back to it is not rounded on the way. Raises BuildError for a stage that the model does not have.
     """
     there = half_precision_stages(model)
     if unknown := [stage for stage in stages if stage not in there]:
@@ -68,19 +69,24 @@ def keep_in_float32(model: onnx.ModelProto, stages: Sequence[str]) -> onnx.Model
         )
     kept = onnx.ModelProto()
     kept.CopyFrom(model)
-    types = _types(model)
+    types = element_types(model)
     nodes: list[onnx.NodeProto] = []
     single: dict[str, str] = {}
+    halved = {node.output[0]: node.input[0] for node in kept.graph.node if node.op_type == "Cast"}
 
     def in_float32(name: str) -> str:
         if types.get(name) != TensorProto.FLOAT16:
             return name
+        if types.get(halved.get(name, "")) == TensorProto.FLOAT:
+            return halved[name]
         if name not in single:
             single[name] = f"{name}.float32"
             nodes.append(helper.make_node("Cast", [name], [single[name]], f"keep {name}", to=TensorProto.FLOAT))
         return single[name]
 
     for node in kept.graph.node:
+        if node.op_type == "Cast":
+            node.input[0] = single.get(node.input[0], node.input[0])
         if stage_of(node) not in stages or node.op_type in WITHOUT_INPUT:
             nodes.append(node)
             continue
@@ -95,17 +101,6 @@ def keep_in_float32(model: onnx.ModelProto, stages: Sequence[str]) -> onnx.Model
     del kept.graph.node[:]
     kept.graph.node.extend(nodes)
     return kept
-
-
-def _types(model: onnx.ModelProto) -> dict[str, int]:
-    """Element type of every tensor of the graph."""
-    try:
-        graph = onnx.shape_inference.infer_shapes(model).graph
-    except onnx.shape_inference.InferenceError as error:
-        raise BuildError(f"the types in this graph do not fit together ({error}). Export the model again.") from error
-    values = (*graph.value_info, *graph.input, *graph.output)
-    types = {value.name: value.type.tensor_type.elem_type for value in values}
-    return types | {tensor.name: tensor.data_type for tensor in graph.initializer}
 
 
 def fewest(candidates: Sequence[str], holds: Callable[[Sequence[str]], bool]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
@@ -30,6 +31,7 @@ from training.data.manifest import read_manifest
 from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
 from training.evaluate import Infer, evaluate, evaluate_sources, held_out_images, held_out_rooms, torch_infer
+from training.graph_form import in_fast_form
 from training.half_precision import Rounding
 from training.models.inference import InferenceModel
 
@@ -166,8 +168,7 @@ def _write_graph(model: InferenceModel, path: Path) -> None:
         verbose=False,
     )
     assert program is not None
-    program.save(str(path), external_data=False)
-    graph = onnx.load(str(path))
+    graph = ir.to_proto(in_fast_form(program.model))
     for node in graph.graph.node:  # of what the exporter notes, only which module a node is from is of use to others
         scopes = [entry for entry in node.metadata_props if entry.key == SCOPES_KEY]
         del node.metadata_props[:]

@@ -24,7 +24,9 @@ def cosine_distance(vectors: Tensor, normals: Tensor) -> Tensor:
 
 
 def _unit_vectors(vectors: Tensor, card: ModelCard) -> Tensor:
-    return F.normalize(vectors, dim=1).permute(0, 2, 3, 1)
+    length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min(1e-12)
+    unit: Tensor = vectors / length
+    return unit.permute(0, 2, 3, 1)
 
 
 def _random_vectors(shape: tuple[int, ...], card: ModelCard) -> Tensor:

@@ -23,7 +23,7 @@ def cross_entropy(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 def _class_ids(logits: Tensor, card: ModelCard) -> Tensor:
-    return logits.argmax(1).to(torch.uint8)
+    return logits.argmax(1).float().to(torch.uint8)  # TensorRT 10.3 makes uint8 of floats alone
 
 
 def _self_information(logits: Tensor) -> Tensor:
