@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 
 NAME = "avtar_ros"
 PACKAGES = (NAME, "engine_build", "training")
+# On ARM 1.29 refuses Erf of half-precision numbers in one order of operators (onnxruntime, issue 32386).
+ONNX_RUNTIME = ["onnxruntime>=1.18.1,!=1.29.*"]
 # Read and not imported: the package may need what is not installed yet.
 (VERSION,) = re.findall(r'^VERSION = "(.+)"$', Path(NAME, "version.py").read_text(), re.MULTILINE)
 
@@ -59,10 +61,10 @@ setup(
         "zstandard>=0.20",
     ],
     extras_require={
-        "onnxruntime": ["onnxruntime>=1.18.1"],
+        "onnxruntime": ONNX_RUNTIME,
         # TensorRT itself comes with JetPack, or with NVIDIA's packages on a workstation.
         # Every engine is compared with its ONNX file, hence the other two.
-        "tensorrt": ["onnx>=1.16", "onnxruntime>=1.18.1", "pycuda>=2024.1"],
+        "tensorrt": ["onnx>=1.16", *ONNX_RUNTIME, "pycuda>=2024.1"],
         # NVIDIA's own parser and builder, which need no GPU: bindings, and libraries of TensorRT for RTX to run them
         # on. Tests compile engines with the two; nothing else uses them, and the pair is what was tried.
         "compile-check": [

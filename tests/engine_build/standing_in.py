@@ -26,11 +26,15 @@ BOARD = "NVIDIA Jetson Orin Nano Developer Kit"
 
 
 class StandIn(RecordingTensorRT):
-    """`scale` makes this machine compute a task's map so many times too large."""
+    """`scale` makes this machine compute a task's map so many times too large, `mixes` images of a batch up.
+
+    `mixes` says for each place in a batch whose image is computed there; it is for batches of that size alone.
+    """
 
     def __init__(self, gpu: Gpu = ORIN, version: str = "10.3.0.30") -> None:
         super().__init__(RecordingCuda(gpu), {}, version)
         self.scale: dict[str, float] = {}
+        self.mixes: list[int] = []
         self.built = 0
 
     def compile(self, _trt: Any, model: Any, options: BuildOptions, *_: Any) -> Compiled:
@@ -54,6 +58,8 @@ class StandIn(RecordingTensorRT):
         self._evaluator = ReferenceEvaluator(graph)
 
     def maps(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        if len(image) == len(self.mixes):
+            image = image[self.mixes]
         names = [name for name in self.tensors if name != INPUT]
         with np.errstate(over="ignore", invalid="ignore"):
             arrays = self._evaluator.run(names, {INPUT: image})

@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
+import onnx
 import pytest
+from onnx.reference import ReferenceEvaluator
 
-from avtar_ros.engines.engine import EngineError
+from avtar_ros.engines.engine import Engine, EngineError
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import read_sidecar, sidecar_path
+from avtar_ros.model_card import read_onnx_card
+from avtar_ros.tasks import Maps
+from engine_build.reference import open_reference
+from engine_build.sample_images import made_up_images
 from tests.avtar_ros.engines.recording import ORIN
 from tests.engine_build.conftest import Command
 from tests.engine_build.faulty_models import OVERFLOWING, half_precision
@@ -192,3 +199,67 @@ def test_a_float32_model_has_nothing_to_keep_in_float32(orin: StandIn, command: 
     ran = command("build", model, "--keep-fp32", "auto")
     assert ran.code == 1
     assert "nothing to keep in float32" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("mixes", "wrong"), [([0, 1, 0], "image 3 of 3"), ([1, 1, 2], "image 1 of 3"), ([0, 2, 2], "image 2 of 3")]
+)
+def test_an_engine_that_mixes_up_the_images_of_a_batch_is_not_kept(
+    orin: StandIn, command: Command, model: Path, mixes: list[int], wrong: str
+) -> None:
+    orin.mixes = mixes
+    ran = command("build", model, "--batch", 3)
+    assert ran.code == 3, ran.out
+    assert f"mean relative difference, {wrong} " in ran.err
+    assert names(model.parent) == {"model.onnx"}
+    assert command("build", model, "--batch", 1).code == 0
+
+
+def test_full_batches_and_every_place_in_them_are_compared(
+    orin: StandIn, command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[np.ndarray] = []
+    compute = orin.maps
+    monkeypatch.setattr(orin, "maps", lambda image: (given.append(image.copy()), compute(image))[1])
+    assert command("build", model, "--batch", 4).code == 0
+    full = [batch for batch in given if len(batch) == 4]
+    distinct = [len({image.tobytes() for image in batch}) for batch in full]
+    assert distinct.count(4) == 16 // 4
+    odd = [batch for batch, images in zip(full, distinct, strict=True) if images == 2]
+    alone = {
+        next(i for i in range(4) if sum(np.array_equal(batch[i], other) for other in batch) == 1) for batch in odd
+    }
+    assert alone == {0, 1, 2, 3}
+    assert max(map(len, given)) == 4
+
+
+class InTypesOfTheGraph(Engine):
+    """ONNX Runtime as it is on ARM: what is in half precision is computed in half precision."""
+
+    description = "a stand-in"
+
+    def __init__(self, path: Path, *_: object) -> None:
+        self.card = read_onnx_card(path)
+        self._evaluator = ReferenceEvaluator(onnx.load(path))
+
+    def infer(self, images: np.ndarray) -> Maps:
+        return dict(zip(self.card.tasks, self._evaluator.run(list(self.card.tasks), {"image": images}), strict=True))
+
+    def close(self) -> None:
+        pass
+
+
+def test_rounding_shows_also_where_onnx_runtime_computes_in_half_precision(
+    orin: StandIn, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = half_precision(tmp_path / "model.onnx", overflowing=False)
+    image = next(made_up_images(read_onnx_card(model), 1))
+    with open_engine(model) as here:
+        exact = here.infer(image)["depth"]
+    assert np.abs(InTypesOfTheGraph(model).infer(image)["depth"] - exact).max() > 1e-4, "the stand-in rounds"
+
+    monkeypatch.setattr("engine_build.reference.open_engine", InTypesOfTheGraph)
+    assert command("build", model).code == 0
+    assert read_sidecar(model.with_suffix(".engine")).agreement["depth"].value > 1e-6
+    with open_reference(model) as reference:
+        np.testing.assert_allclose(reference.infer(image)["depth"], exact, rtol=1e-5)
