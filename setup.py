@@ -92,6 +92,8 @@ setup(
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"],
         "fleet": ["fsspec>=2024.2", "ray>=2.40"],
         "rerun": ["rerun-sdk>=0.24"],
+        # Renders rooms to train on (BSD); needs Debian's libllvm19 and sweethome3d-furniture beside it.
+        "path-tracing": ["mitsuba>=3.9"],
         "test": [
             "catkin-pkg>=1",
             "colcon-common-extensions>=0.3",

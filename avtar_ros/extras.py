@@ -24,6 +24,7 @@ EXTRAS = {
     ),
     "fleet": ("ray", "fsspec"),
     "rerun": ("rerun",),
+    "path-tracing": ("mitsuba", "drjit"),
 }  # fmt: skip
 """{extra: what it makes importable}."""
 
