@@ -13,6 +13,7 @@ from training.commands.evaluate import EVALUATE
 from training.commands.experiments import EXPERIMENTS
 from training.commands.export import EXPORT
 from training.commands.fit import FIT
+from training.commands.path_traced import PATH_TRACED
 from training.commands.preview import PREVIEW
 from training.commands.scenes import SCENES
 from training.commands.teach import TEACH
@@ -28,6 +29,7 @@ PROGRAM = Program(
         "experiments": EXPERIMENTS,
         "affinities": AFFINITIES,
         "scenes": SCENES,
+        "path-traced": PATH_TRACED,
         "preview": PREVIEW,
         "teach": TEACH,
         "distill": DISTILL,

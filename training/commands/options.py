@@ -13,6 +13,14 @@ def add_rooms(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> N
     parser.add_argument("--seed", type=int, default=seeds.HELD_OUT, help="of the first room (default: %(default)s)")
 
 
+def image_size(text: str) -> tuple[int, int]:
+    """Width and height from WIDTHxHEIGHT."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, at least 32x32")
+    return int(width), int(height)
+
+
 def figures_text(figures: Mapping[str, float]) -> str:
     from avtar_ros import plain_figures
     from avtar_ros.metrics import known_figures

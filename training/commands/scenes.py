@@ -7,6 +7,7 @@ from pathlib import Path
 
 from avtar_ros.command_line import DONE, Command, positive_int
 from training import seeds
+from training.commands.options import image_size
 
 DESCRIPTION = (
     "Write previews of synthetic rooms, or a bag of a camera walking through one, with ground truth."
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=positive_int, default=90, help="frames of the bag (default: %(default)s)")
     parser.add_argument("--rate", type=_rate, default=15.0, help="frames per second of the bag (default: %(default)s)")
     parser.add_argument(
-        "--size", type=_size, default=(256, 192), metavar="WxH", help="of the images (default: 256x192)"
+        "--size", type=image_size, default=(256, 192), metavar="WxH", help="of the images (default: 256x192)"
     )
 
 
@@ -45,13 +46,6 @@ def _rate(text: str) -> float:
     if not 0 < rate <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is no rate between 0 and 1000 Hz")
     return rate
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, at least 32x32")
-    return int(width), int(height)
 
 
 SCENES = Command("look at synthetic rooms", DESCRIPTION, add_arguments, run)
