@@ -132,17 +132,18 @@ endif
 .PHONY: FORCE
 
 $(VENV)/tools.stamp: constraints.txt | $(VENV)/bin/python
-	$(PIP) --upgrade pip setuptools wheel
+	@echo 'setting up $(VENV); this takes some minutes the first time'
+	@$(PIP) --upgrade pip setuptools wheel
 	@touch $@
 
 # What maps of pictures take; the demo's has more.
 $(VENV)/predict.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
-	$(PIP) --no-build-isolation --editable '.[onnxruntime]'
+	@$(PIP) --no-build-isolation --editable '.[onnxruntime]'
 	@touch $@
 
 # The project is installed editable, with the setuptools of the constraints rather than whichever pip would fetch.
 $(VENV)/demo.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
-	$(PIP) --no-build-isolation --editable '.[onnxruntime,ros-wheels]'
+	@$(PIP) --no-build-isolation --editable '.[onnxruntime,ros-wheels]'
 	@touch $@
 
 $(VENV)/docs.stamp: $(DESCRIPTION) $(VENV)/demo.stamp
