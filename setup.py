@@ -90,6 +90,8 @@ setup(
         ],
         # The documentation as a site: `make docs`.
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"],
+        # Video in messages (H.264 and others); FFmpeg comes with the wheels, for x86-64 and aarch64.
+        "video": ["av>=14"],
         "fleet": ["fsspec>=2024.2", "ray>=2.40"],
         "rerun": ["rerun-sdk>=0.24"],
         # Renders rooms to train on (BSD); needs Debian's libllvm19 and sweethome3d-furniture beside it.

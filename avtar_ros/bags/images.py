@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.bags.bag import BagMessage
+from avtar_ros.bags.bag import Bag, BagMessage
 from avtar_ros.bags.video import FFMPEG, FOXGLOVE, VideoDecoder, codec_of
 from avtar_ros.bags.writing import COMPRESSED_IMAGE, IMAGE
 from avtar_ros.images import ImageError, to_rgb
@@ -33,6 +33,14 @@ class Decoded:
     message: BagMessage
     image: RgbImage | None
     reason: str = ""
+
+
+def is_standard(bag: Bag, topic: str) -> bool:
+    """Whether a topic's messages are ROS's own types, and pictures by themselves: no packets of video."""
+    if bag.topics[topic].msgtype not in (IMAGE, COMPRESSED_IMAGE):
+        return False
+    first = next(bag.messages([topic]), None)
+    return first is None or codec_of(first.message) is None
 
 
 def stamp_ns(message: Any, log_ns: int) -> int:

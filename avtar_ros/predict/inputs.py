@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from abc import abstractmethod
@@ -139,7 +138,7 @@ class Stream(Input):
                 continue
             first_ns = frame.stamp_ns if first_ns is None else first_ns
             seconds = (frame.stamp_ns - first_ns) / 1e9
-            yield Shot(image, f"{index * every:06}", seconds, self._lens(frame, image.shape[1]))
+            yield Shot(image, f"{index * every:06}", seconds, self._lens(frame, image.shape[1], image.shape[0]))
         if self._source.damage:
             self.faults.append(self._source.damage)
         if first_ns is None and not self.faults:
@@ -154,11 +153,9 @@ class Stream(Input):
                 self.missed = newest.missed
                 yield frame
 
-    def _lens(self, frame: SourceFrame, width: int) -> Lens | None:
-        model = self._source.models[frame.camera]
-        if model is None or not 0 < model.k[0] < math.inf:
-            return None
-        return Lens(model.k[0] * width / (model.width or width), "CameraInfo")
+    def _lens(self, frame: SourceFrame, width: int, height: int) -> Lens | None:
+        focal_px = self._source.lens(frame, width, height).focal_px
+        return None if focal_px is None else Lens(focal_px, "CameraInfo")
 
     def close(self) -> None:
         self._source.close()

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +23,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.geometry.camera_model import CameraModel
-from avtar_ros.images import ImageFields, is_compressed, to_message_fields, to_rgb
+from avtar_ros.images import ImageError, ImageFields, is_compressed, to_message_fields, to_rgb
 from avtar_ros.ros.edges import Edge
 from avtar_ros.ros.messages import data_array
 from avtar_ros.ros.names import COMPRESSED, check_topic
@@ -63,6 +64,10 @@ class SourceParameters:
     rate: float = parameter(
         0.0, "Frames per second, of all cameras together; 0 for the recording's own timing.", limits=(0.0, 1000.0)
     )
+    max_gap: float = parameter(
+        10.0, "Seconds to wait for the next frame at most; longer gaps of a recording are shortened. 0: any.",
+        limits=(0.0, 86400.0),
+    )  # fmt: skip
     loop: bool = parameter(False, "Begin again at the end.")
     stamp: str = parameter(
         "now",
@@ -98,7 +103,7 @@ class CameraSource(Node):
     Publishers, reliable (subscribers with best effort receive too):
         <camera>/image_raw (sensor_msgs/Image), or where the source is compressed
         <camera>/image_raw/compressed (sensor_msgs/CompressedImage)
-        <camera>/camera_info (sensor_msgs/CameraInfo) under the same stamps: the bag's first, or from focal_px
+        <camera>/camera_info (sensor_msgs/CameraInfo) under the same stamps: the newest of the bag, or from focal_px
         /clock (rosgraph_msgs/Clock) if asked for: the recorded time, which goes on between frames
     """
 
@@ -151,19 +156,27 @@ class CameraSource(Node):
         clock = RecordedClock(self) if p.clock else None
         logger.info(f"playing {source.description} on {', '.join(output.topic for output in outputs)}")
         start_ns = begin_ns = count = 0
-        for due_ns, frame in schedule(source, p.rate, p.loop):
-            message = outputs[frame.camera].message(frame)
+        broken = Counter[str]()
+        for due_ns, frame in schedule(source, p.rate, p.loop, p.max_gap, logger.warning):
+            try:
+                message = outputs[frame.camera].message(frame)
+            except ImageError as error:
+                broken[str(error)] += 1
+                continue
             if not count or source.live:
                 start_ns, begin_ns = time.monotonic_ns() - due_ns, self.get_clock().now().nanoseconds - due_ns
             self._wait_until(start_ns + due_ns, frame.stamp_ns, clock)
             if self._stopping.is_set():
                 break
             stamp_ns = frame.stamp_ns if clock or p.stamp == "original" else begin_ns + due_ns
-            outputs[frame.camera].publish(message, stamp_ns)
+            outputs[frame.camera].publish(message, stamp_ns, frame.info)
             log_stamps(p.cameras[frame.camera], stamp_ns, frame.stamp_ns)
             count += 1
         if source.damage:
             logger.warning(source.damage)
+        if broken:
+            reason, _ = broken.most_common(1)[0]
+            logger.warning(f"{broken.total()} images could not be decoded and were left out. Most often: {reason}")
         for output in outputs:
             output.flush()
         logger.info(f"played {count} frames")
@@ -244,10 +257,12 @@ class CameraOutput:
         message.header.frame_id = self._settings.frame_id or frame.frame_id
         return message
 
-    def publish(self, message: Any, stamp_ns: int) -> None:
-        """Publish the image and its CameraInfo."""
+    def publish(self, message: Any, stamp_ns: int, info: Any = None) -> None:
+        """Publish the image and its CameraInfo: `info` as it was recorded, or of the focal length that was given."""
         message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
-        if self._model is not None:
+        if info is not None:
+            self._infos.publish(_recorded_info(info, message.header))
+        elif self._model is not None:
             self._infos.publish(_info_message(self._model, message.header))
         self._images.publish(message)
 
@@ -294,6 +309,18 @@ def _raw_message(image: ImageFields | Any) -> Image:
         step=image.step,
     )
     message.data = data_array(image.data)
+    return message
+
+
+def _recorded_info(info: Any, header: Any) -> CameraInfo:
+    """A CameraInfo out of a bag, of ROS 2 or ROS 1, with all that it says: the region and binning too."""
+    model, roi = CameraModel.of_message(info), info.roi
+    message = _info_message(model, header)
+    message.binning_x, message.binning_y = int(info.binning_x), int(info.binning_y)
+    message.roi = RegionOfInterest(
+        x_offset=int(roi.x_offset), y_offset=int(roi.y_offset), height=int(roi.height), width=int(roi.width),
+        do_rectify=bool(roi.do_rectify),
+    )  # fmt: skip
     return message
 
 

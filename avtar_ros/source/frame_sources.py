@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import re
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +22,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.bags.bag import BagMessage
 from avtar_ros.decoding import check_pixels, decode_picture
 from avtar_ros.errors import AvtarError, ImageError
 from avtar_ros.extras import install_line
 from avtar_ros.files import expanded
 from avtar_ros.geometry.camera_model import CameraModel
-from avtar_ros.images import to_message_fields
+from avtar_ros.geometry.lens import Lens, is_calibrated, is_rectified, read_lens
+from avtar_ros.images import DEPTH_LAYOUTS, to_message_fields, to_rgb
 from avtar_ros.pictures import in_order
+from avtar_ros.source.pace import Pace
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v")
@@ -34,6 +39,8 @@ STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp)://", re.IGNORECASE)
 """How the address of a camera or video in the network begins."""
 STREAM_TIMEOUT_MS = 10_000
 FOLDER_RATE = 10.0
+LOOK = 20
+"""Images among which one is looked for that can be decoded."""
 
 
 class SourceError(AvtarError):
@@ -49,6 +56,10 @@ class SourceFrame:
     image: Any
     camera: int = 0
     """Which of the source's cameras took it."""
+    log_ns: int | None = None
+    """When it was recorded, where that is known."""
+    info: Any = None
+    """The CameraInfo in force, where there is one."""
 
 
 class FrameSource(AbstractContextManager["FrameSource"]):
@@ -70,6 +81,10 @@ class FrameSource(AbstractContextManager["FrameSource"]):
     @abstractmethod
     def frames(self) -> Iterator[SourceFrame]:
         """All frames from the beginning. Raises SourceError."""
+
+    def lens(self, frame: SourceFrame, width: int, height: int) -> Lens:
+        """The lens of a frame's image, which has this size."""
+        return Lens(None)
 
     def first(self) -> list[SourceFrame]:
         """The first frame of each camera. Raises SourceError where there is none."""
@@ -117,18 +132,28 @@ def _open(source: str, topics: Sequence[str]) -> FrameSource:
     return BagSource(path, topics)
 
 
-def schedule(source: FrameSource, rate: float = 0.0, loop: bool = False) -> Iterator[tuple[int, SourceFrame]]:
+def schedule(
+    source: FrameSource,
+    rate: float = 0.0,
+    loop: bool = False,
+    max_gap_s: float = 0.0,
+    say: Callable[[str], object] = lambda note: None,
+) -> Iterator[tuple[int, SourceFrame]]:
     """Pairs (due, frame): when to show each frame, in ns after the first.
 
-    The recorded distances are kept exactly, unless `rate` (frames per second) is given. A loop begins again one
-    mean distance after its last frame. Raises SourceError where there is no frame.
+    The recorded distances are kept exactly, unless `rate` (frames per second) is given, as long as stamps go on as time
+    does; what is not waited for, is said. A loop begins again one mean distance after its last frame. Raises
+    SourceError where there is no frame.
     """
     begin = 0
     while True:
-        due, index, first_ns = begin, -1, 0
+        due, index, pace = begin, -1, Pace(round(max_gap_s * 1e9))
         for index, frame in enumerate(source.frames()):
-            first_ns = first_ns if index else frame.stamp_ns
-            due = begin + (round(index * 1e9 / rate) if rate else frame.stamp_ns - first_ns)
+            log_ns = frame.stamp_ns if frame.log_ns is None else frame.log_ns
+            paced = pace.due(frame.stamp_ns, log_ns, frame.camera)
+            due = begin + (round(index * 1e9 / rate) if rate else paced)
+            while pace.notes and not rate:
+                say(pace.notes.pop())
             yield due, frame
         if index < 0:
             raise _no_images(source)
@@ -138,21 +163,27 @@ def schedule(source: FrameSource, rate: float = 0.0, loop: bool = False) -> Iter
 
 
 class BagSource(FrameSource):
-    """One or more cameras of a bag; messages pass untouched, in the order recorded."""
+    """One or more cameras of a bag, in the order recorded.
+
+    Messages pass untouched, whether their images can be decoded or not; packets of video are decoded to rgb8.
+    """
 
     def __init__(self, path: Path, topics: Sequence[str]) -> None:
         try:
             from avtar_ros.bags.reading import open_bag
-            from avtar_ros.bags.topics import find_camera, find_camera_info
+            from avtar_ros.bags.topics import Topics
         except ImportError as error:
             raise SourceError(f"{path}: bags are read with rosbags. Run: {install_line(None)}") from error
 
         self._bag = open_bag(path)
+        self._undecoded: list[str] = []
         try:
-            self._topics = [find_camera(self._bag, topic or None) for topic in topics]
+            found = Topics(self._bag)
+            self._topics = [found.camera(topic or None) for topic in topics]
             if len(set(self._topics)) < len(topics):
                 raise SourceError(f"{path}: topics {self._topics}: each can be of one camera only. Name others.")
-            self.models = [self._model(find_camera_info(self._bag, topic)) for topic in self._topics]
+            self._infos = [found.infos.get(found.info(topic).topic or "") for topic in self._topics]
+            self.models = [CameraModel.of_message(info.message) if info else None for info in self._infos]
         except AvtarError:
             self._bag.close()
             raise
@@ -162,25 +193,55 @@ class BagSource(FrameSource):
         self.rate_hz = (self.count - 1) / seconds if seconds > 0 and self.count > 1 else None
 
     def frames(self) -> Iterator[SourceFrame]:
-        return self._frames(self._topics)
+        cameras = [self._frames(camera) for camera in range(len(self._topics))]
+        yield from heapq.merge(*cameras, key=lambda frame: frame.log_ns or 0)
+        self.damage = "\n".join([*self._bag.told(), *self._undecoded]) or None
 
     def first(self) -> list[SourceFrame]:
-        firsts = [next(self._frames([topic]), None) for topic in self._topics]
+        firsts = [self._first(camera) for camera in range(len(self._topics))]
         if None in firsts:
             raise _no_images(self)
         return [frame for frame in firsts if frame]
 
-    def _frames(self, topics: Sequence[str]) -> Iterator[SourceFrame]:
-        cameras = {topic: camera for camera, topic in enumerate(self._topics)}
-        for topic, log_ns, message in self._bag.messages(topics):
-            header = message.header
-            stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
-            yield SourceFrame(stamp_ns or log_ns, header.frame_id, message, cameras[topic])
-        self.damage = "\n".join(self._bag.told()) or None
+    def _first(self, camera: int) -> SourceFrame | None:
+        """The first frame that can be decoded among the first, for cameras often begin with broken ones."""
+        looked_at = list(itertools.islice(self._frames(camera), LOOK))
+        return next((frame for frame in looked_at if _is_sound(frame.image)), looked_at[0] if looked_at else None)
 
-    def _model(self, info_topic: str | None) -> CameraModel | None:
-        infos = self._bag.messages([info_topic] if info_topic else [])
-        return next((CameraModel.of_message(info) for _, _, info in infos), None)
+    def lens(self, frame: SourceFrame, width: int, height: int) -> Lens:
+        if frame.info is None:
+            return Lens(None)
+        return read_lens(frame.info, width, height, is_rectified(self._topics[frame.camera]))
+
+    def _frames(self, camera: int) -> Iterator[SourceFrame]:
+        """The frames of one camera, each with the newest calibrated CameraInfo, at first the first."""
+        from avtar_ros.bags.images import decoded, frame_id, is_standard, stamp_ns
+
+        topic, infos = self._topics[camera], self._infos[camera]
+        newest = [infos.message if infos else None]
+
+        def images() -> Iterator[BagMessage]:
+            for message in self._bag.messages([topic, infos.topic] if infos else [topic]):
+                if message.topic == topic:
+                    yield message
+                elif is_calibrated(message.message) or not is_calibrated(newest[0]):
+                    newest[0] = message.message
+
+        def frame(message: BagMessage, image: Any) -> SourceFrame:
+            stamp = stamp_ns(message.message, message.log_ns)
+            return SourceFrame(stamp, frame_id(message.message), image, camera, message.log_ns, newest[0])
+
+        if is_standard(self._bag, topic):
+            yield from (frame(message, message.message) for message in images())
+            return
+        failed = []
+        for found in decoded(images()):
+            if found.image is None:
+                failed.append(found.reason)
+            else:
+                yield frame(found.message, to_message_fields(found.image, "rgb8"))
+        if failed:
+            self._undecoded = [f"{len(failed)} messages of {topic} could not be decoded. The first: {failed[0]}"]
 
     def close(self) -> None:
         self._bag.close()
@@ -313,6 +374,14 @@ def _check_size(capture: cv2.VideoCapture, what: str) -> None:
 def without_password(address: str) -> str:
     """The address of a stream, fit to be shown and written down."""
     return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:…@", address)
+
+
+def _is_sound(image: Any) -> bool:
+    """Whether an image message has pixels that can be decoded."""
+    try:
+        return to_rgb(image).size > 0
+    except ImageError:
+        return getattr(image, "encoding", "") in DEPTH_LAYOUTS
 
 
 def _first(source: FrameSource) -> SourceFrame:

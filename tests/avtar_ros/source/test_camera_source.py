@@ -14,9 +14,11 @@ import cv2
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy
+from rosbags.typesys import Stores, get_typestore
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from avtar_ros.bags.writing import BagWriter
 from avtar_ros.images import to_rgb
 from avtar_ros.source.camera_source import SourceParameters
 from tests import tiny_bags
@@ -88,6 +90,56 @@ def test_compressed_images_are_decoded_if_asked(client: Client, play: Play, tmp_
     client.wait_until(lambda: len(images) == FRAMES, "all images")
     assert images[0].encoding == "rgb8"
     assert np.abs(to_rgb(images[2]).astype(int) - tiny_bags.image(2)).mean() < 5
+
+
+def test_a_broken_image_is_left_out_of_decoded_ones_and_counted(client: Client, play: Play, tmp_path: Path) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    jpeg = cv2.imencode(".jpg", tiny_bags.image(0))[1].tobytes()
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(tiny_bags.stamps(FRAMES)):
+            bag.write_compressed("/image_raw/compressed", stamp, "x", "jpeg", jpeg[:200] if i in (0, 3) else jpeg)
+    process = play(tmp_path / "x.mcap", decode=True)
+    assert process.wait() == 0
+    client.wait_until(lambda: len(images) == FRAMES - 2, "the sound images")
+    assert "2 images could not be decoded and were left out" in process.output
+
+
+def test_camera_info_is_published_as_it_was_recorded_the_newest_with_each_image(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    images, infos = client.inbox(Image, "camera/image_raw"), client.inbox(CameraInfo, "camera/camera_info")
+    types = get_typestore(Stores.LATEST)
+    kind = "sensor_msgs/msg/CameraInfo"
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(tiny_bags.stamps(FRAMES)):
+            k = np.array([[0 if i == 0 else 200 + i, 0, 160], [0, 0 if i == 0 else 200, 120], [0, 0, 1]], float)
+            info = bag._message(kind)(
+                header=bag._header(stamp, "x"), height=240, width=320, distortion_model="plumb_bob", d=np.zeros(5),
+                k=k.ravel(), r=np.eye(3).ravel(), p=np.zeros(12), binning_x=2, binning_y=1,
+                roi=types.types["sensor_msgs/msg/RegionOfInterest"](80, 60, 48, 64, True),
+            )  # fmt: skip
+            bag.write("/camera/camera_info", stamp, kind, types.serialize_cdr(info, kind))
+            bag.write_image("/camera/image_raw", stamp, "x", tiny_bags.image(i), "rgb8")
+    play(tmp_path / "x.mcap")
+    client.wait_until(lambda: len(images) == len(infos) == FRAMES, "all infos")
+    assert [info.k[0] for info in infos] == [201, 201, 202, 203, 204]
+    roi = infos[0].roi
+    assert (roi.x_offset, roi.y_offset, roi.height, roi.width, roi.do_rectify) == (80, 60, 48, 64, True)
+    assert (infos[0].binning_x, infos[0].binning_y) == (2, 1)
+
+
+def test_a_clock_that_was_set_while_recording_is_not_waited_for(client: Client, play: Play, tmp_path: Path) -> None:
+    images = client.inbox(Image, "camera/image_raw")
+    types, kind = get_typestore(Stores.LATEST), "sensor_msgs/msg/Image"
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(tiny_bags.stamps(FRAMES)):
+            header = bag._header(stamp if i > 2 else 946_684_800 * 10**9 + stamp - tiny_bags.START_NS, "x")
+            size = tiny_bags.HEIGHT, tiny_bags.WIDTH
+            message = bag._message(kind)(header, *size, "rgb8", 0, 3 * size[1], tiny_bags.image(i).reshape(-1))
+            bag.write("/camera/image_raw", stamp, kind, types.serialize_cdr(message, kind))
+    process = play(tmp_path / "x.mcap", rate=0.0)
+    client.wait_until(lambda: len(images) == FRAMES, "all images, which were recorded in a sixth of a second")
+    assert "the clock was set" in process.output
 
 
 def test_an_override_of_quality_of_service_is_of_its_topic_alone(client: Client, play: Play, tmp_path: Path) -> None:
