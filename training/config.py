@@ -208,7 +208,7 @@ def load_config(path: Path, start_from: Path | None = None, settings: Sequence[s
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise TrainingError(f"{path}: no such config. Ready ones lie in training/configs/.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise TrainingError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise TrainingError(f"{path}: not a mapping of keys. Start from a config in training/configs/.")

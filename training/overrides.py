@@ -41,7 +41,7 @@ def override(raw: dict[str, Any], settings: Sequence[str]) -> None:
 def _value(text: str, setting: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise TrainingError(f"{OPTION} {setting}: the value is not YAML: {' '.join(str(error).split())}") from error
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
+from avtar_ros.bags.unpacking import unpack_zstd
 from avtar_ros.errors import AvtarError
 
 
@@ -126,7 +127,7 @@ class Bag(AbstractContextManager["Bag"]):
 def plain(raw: bytes | memoryview) -> bytes | memoryview:
     """A message's bytes, decompressed where rosbag2 compressed it: bare files do not say so elsewhere."""
     if bytes(raw[:4]) == zstandard.FRAME_HEADER:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(raw)
+        return unpack_zstd(raw)
     return raw
 
 

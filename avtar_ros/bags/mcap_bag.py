@@ -118,7 +118,10 @@ class McapBag(Bag):
         log_ns = self.start_ns if self.topics else 0
         with self._file.open("rb") as file:
             for record in mcap.records(file):
-                if record.opcode == Opcode.CHUNK and not record.cut:
+                if record.too_large:
+                    self._note_damage(log_ns, ValueError("a record is too large"), "What lies elsewhere was read")
+                    found: Iterator[mcap.StoredMessage] = iter(())
+                elif record.opcode == Opcode.CHUNK and not record.cut:
                     found = self._chunk(mcap.read_record(file, record), log_ns)
                 elif record.opcode == Opcode.CHUNK:
                     found = self._inner(mcap.begun_chunk_data(mcap.read_record(file, record)))

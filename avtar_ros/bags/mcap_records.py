@@ -10,8 +10,6 @@ from struct import Struct
 from struct import error as StructError
 from typing import BinaryIO, NamedTuple
 
-import lz4.frame
-import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
@@ -19,6 +17,8 @@ from mcap.reader import SeekingReader
 from mcap.records import Channel, Schema
 from mcap.summary import Summary
 from mcap.writer import MCAP0_MAGIC
+
+from avtar_ros.bags.unpacking import MOST_BYTES, check_size, unpack_lz4, unpack_zstd
 
 _RECORD = Struct("<BQ")
 _MESSAGE = Struct("<HIQQ")
@@ -34,6 +34,10 @@ class Record(NamedTuple):
     begin: int
     end: int
     cut: bool = False
+
+    @property
+    def too_large(self) -> bool:
+        return self.end - self.begin > MOST_BYTES
 
 
 class StoredMessage(NamedTuple):
@@ -62,6 +66,9 @@ def records(file: BinaryIO, start: int = len(MCAP0_MAGIC)) -> Iterator[Record]:
 
 
 def read_record(file: BinaryIO, record: Record) -> bytes:
+    """Its content; nothing of one that is too large to be read."""
+    if record.too_large:
+        return b""
     file.seek(record.begin)
     return file.read(record.end - record.begin)
 
@@ -90,12 +97,13 @@ def begun_chunk_data(content: bytes) -> memoryview:
 
 def _chunk_data(content: bytes) -> tuple[bytes, int, int]:
     _, _, size, crc, length = _CHUNK.unpack_from(content)
+    check_size(size, "a chunk")
     compression = content[_CHUNK.size : _CHUNK.size + length].decode()
     stored = memoryview(content)[_CHUNK.size + length + _SIZE.size :]
     if compression == "zstd":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(stored), size, crc
+        return unpack_zstd(stored), size, crc
     if compression == "lz4":
-        return lz4.frame.LZ4FrameDecompressor().decompress(stored), size, crc
+        return unpack_lz4(stored), size, crc
     if compression:
         raise ValueError(f"a chunk is compressed by {compression}, which is not known")
     return bytes(stored), size, crc

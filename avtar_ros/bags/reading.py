@@ -39,6 +39,9 @@ _OPEN: dict[str, Callable[[Path], Any]] = {
     ".xz": lzma.open,
     ".lz4": lz4.frame.open,
 }
+_BLOCK = 2**24
+_ROOM_LEFT = 2**30
+"""Bytes that are left free on the disk when a file is unpacked."""
 _MAGIC = {b"\x89MCAP": ".mcap", b"SQLite format 3\0": ".db3", b"#ROSBAG V": ".bag"}
 
 
@@ -111,7 +114,7 @@ def _listed_files(path: Path) -> set[str]:
     try:
         information = yaml.safe_load((path / METADATA).read_text())["rosbag2_bagfile_information"]
         names = {Path(name).name for name in information["relative_file_paths"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
         return set()
     return {_uncompressed(name) for name in names}
 
@@ -146,7 +149,10 @@ def _open_compressed(path: Path) -> Bag:
     plain, cut = Path(folder.name, path.stem), None
     try:
         with _OPEN[path.suffix](path) as source, plain.open("wb") as target:
-            shutil.copyfileobj(source, target, 2**20)
+            while block := source.read(_BLOCK):
+                if shutil.disk_usage(folder.name).free < _ROOM_LEFT:
+                    raise OSError("there is no room to unpack more of it")
+                target.write(block)
     except (OSError, EOFError, RuntimeError, zstandard.ZstdError, lzma.LZMAError, zlib.error) as error:
         if not plain.exists() or not plain.stat().st_size:
             folder.cleanup()

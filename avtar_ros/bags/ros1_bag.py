@@ -14,7 +14,9 @@ from rosbags.rosbag1.reader import Header, RecordType, decompressors, read_bytes
 
 from avtar_ros.bags.bag import Bag, BagError, BagMessage, Topic, unopened
 from avtar_ros.bags.types import ROS1, MessageTypes, normal_type
+from avtar_ros.bags.unpacking import unpack_bz2, unpack_lz4
 
+UNPACK: dict[str, Callable[[bytes], bytes]] = {"none": bytes, "bz2": unpack_bz2, "lz4": unpack_lz4}
 MAGIC = b"#ROSBAG V2.0\n"
 
 
@@ -39,6 +41,11 @@ class Ros1Bag(Bag):
         try:
             self._reader = Reader(self._file)
             self._reader.open()
+            bounded = {decompressors[name]: unpack for name, unpack in UNPACK.items()}
+            self._reader.chunks = {
+                place: chunk._replace(decompressor=bounded[chunk.decompressor])
+                for place, chunk in self._reader.chunks.items()
+            }
         except Exception as error:  # noqa: BLE001
             self._reader = None
             self._learn(error)
@@ -123,7 +130,7 @@ class Ros1Bag(Bag):
             if kind == RecordType.CHUNK:
                 content = file.read(size)
                 try:
-                    inner = BytesIO(decompressors[header.get_string("compression")](content))
+                    inner = BytesIO(UNPACK[header.get_string("compression")](content))
                     yield from self._records(inner, connections, note)
                 except Exception as error:  # noqa: BLE001, of one chunk, whatever decompressors and parsers raise
                     if len(content) == size:

@@ -12,7 +12,10 @@ from pathlib import Path
 from avtar_ros.bags.bag import Bag, BagError, BagMessage, Topic, unopened
 from avtar_ros.bags.names import SQLITE_LOGS
 from avtar_ros.bags.types import CDR, MessageTypes
+from avtar_ros.bags.unpacking import MOST_BYTES
 
+_LEAST_ROW_BYTES = 4
+"""What a row takes in a file; a damaged file that gives more of them than fit leads in a circle."""
 _MOST_ROWS_TRIED = 10_000
 """After the last row that can be read."""
 
@@ -81,6 +84,8 @@ class SqliteBag(Bag):
         address = f"{path.absolute().as_uri()}?immutable=1"
         database = sqlite3.connect(address, uri=True, check_same_thread=False)
         self._closing.enter_context(closing(database))
+        if hasattr(database, "setlimit"):  # from Python 3.11 on
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
         # Without it, SQLite opens no file that is shorter than it once was.
         database.execute("PRAGMA writable_schema = ON")
         return database
@@ -100,7 +105,13 @@ class SqliteBag(Bag):
         return folder / path.name
 
     def _read_topics(self) -> None:
-        tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name
+            for name, sql in self._database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+            if str(sql).lstrip().upper().startswith("CREATE TABLE")
+        }
+        if missing := {"topics", "messages"} - tables:  # views and virtual tables could go on for ever
+            raise sqlite3.DatabaseError(f"it has no table {' and '.join(sorted(missing))}")
         if "message_definitions" in tables:
             of_messages = "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
             for msgtype, form, definition in self._database.execute(of_messages):
@@ -141,13 +152,20 @@ class SqliteBag(Bag):
         number, log_ns = 0, self.start_ns if self.end_ns else 0
         query = "SELECT id, topic_id, timestamp, data FROM messages NOT INDEXED WHERE id >= ? ORDER BY id"
         missed = 0
-        while missed <= _MOST_ROWS_TRIED:
+        left = self._file.stat().st_size // _LEAST_ROW_BYTES
+        while missed <= _MOST_ROWS_TRIED and left > 0:
             try:
                 for row in self._database.execute(query, (number + 1,)):
+                    left -= 1
+                    if left <= 0:
+                        break
+                    if not isinstance(row[0], int) or row[0] <= number:
+                        continue
                     missed = 0
                     number, log_ns = row[0], row[2]
                     yield row
-                return
+                else:
+                    return
             except sqlite3.Error as error:
                 self._note_damage(log_ns, error, "What could be read elsewhere was")
             number, missed = number + 1, missed + 1

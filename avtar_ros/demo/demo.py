@@ -91,7 +91,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, command: str) -> int:
     """Run the demo; returns the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it ends its children too
+    for number in (signal.SIGTERM, signal.SIGHUP):  # ended from outside, it ends its children too
+        signal.signal(number, signal.default_int_handler)
     words = map(without_password, shlex.split(command)[1:])
     return _demo(options, shlex.join(["python", "-m", "avtar_ros.demo", *words]))
 

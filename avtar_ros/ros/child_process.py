@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import yaml
 
 from avtar_ros.errors import AvtarError
 
+ENDS_WITH_INPUT = "AVTAR_ENDS_WITH_INPUT"
+"""Set in the environment, it makes a node end when its standard input does: with the process that started it."""
 GRACE_S = 10.0
 LAST_LINES = 12
 
@@ -36,9 +39,15 @@ class NodeProcess(AbstractContextManager["NodeProcess"]):
         what = [str(program)] if program else ["-m", module]
         command = [sys.executable, *what, "--ros-args", "--params-file", str(parameters_file)]
         with self._log.open("wb") as log:
-            # In a session of its own, so that Ctrl-C reaches it only through us, in the right order.
+            # In a session of its own, so that Ctrl-C reaches it only through us, in the right order. Its standard input
+            # ends when this process does, however that comes about, and then it ends as well.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {ENDS_WITH_INPUT: "1"},
             )
 
     @property
@@ -74,3 +83,5 @@ class NodeProcess(AbstractContextManager["NodeProcess"]):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self._process.stdin is not None:
+            self._process.stdin.close()

@@ -21,9 +21,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.ros.child_process import ENDS_WITH_INPUT
 from avtar_ros.ros.edges import Edge
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE_S = 10.0
+"""How long a node may take to end when nobody is there any more to wait for it."""
 SAME_WISH_S = 2.0
 """For so long after the first signal, others mean the same."""
 
@@ -81,6 +84,8 @@ def _spin(node: Any) -> int:
                 executor.create_task(lambda: None)
 
     _on_signals(end)
+    if os.environ.pop(ENDS_WITH_INPUT, ""):
+        threading.Thread(target=_end_with_input, args=(end,), name="input", daemon=True).start()
     try:
         node.start(end)
         executor.add_node(node)
@@ -116,9 +121,19 @@ def _on_signals(end: Callable[[int], None]) -> None:
             os._exit(128 + number)
 
     for number in SIGNALS:
-        signal.signal(number, lambda *_: None)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(sender.fileno())
     threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _end_with_input(end: Callable[[int], None]) -> None:
+    """Call `end` when standard input ends, and leave where that takes too long."""
+    while os.read(0, 1024):
+        pass
+    end(0)
+    time.sleep(GRACE_S)
+    os._exit(1)
 
 
 def _fail(reason: str) -> int:

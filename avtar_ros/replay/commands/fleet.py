@@ -21,7 +21,7 @@ from avtar_ros.progress import Progress
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.figures import pooled
-from avtar_ros.replay.fleet.jobs import Job, Outcome, outcome_of, plan
+from avtar_ros.replay.fleet.jobs import Job, Outcome, model_names, outcome_of, plan
 from avtar_ros.replay.fleet.report import REPORT_FILES, FleetReport
 from avtar_ros.replay.running.bag_replay import ReplayOptions
 from avtar_ros.resources import DEMO_MODEL, find_resource
@@ -81,11 +81,14 @@ def _reserved(out: str) -> Iterator[None]:
     with ExitStack() as stack:
         if places.is_local(out):
             stack.enter_context(OutputFolder(Path(out))).claim(*REPORT_FILES)
+        else:
+            places.reserve(out, REPORT_FILES)
         yield
 
 
 def _run(options: argparse.Namespace, command: str, out: str, models: list[str], chosen: ReplayOptions) -> int:
-    jobs = plan(places.find(options.bags), places.find(models), out, options.groups, chosen)
+    bags = places.find([bag.removeprefix("file://") for bag in options.bags])
+    jobs = plan(bags, places.find(models), out, options.groups, chosen)
     kept = {job.out: outcome for job in jobs if (outcome := outcome_of(job))}
     with Progress(total=len(jobs), initial=len(kept), unit="bag", disable=None) as bar:
         for outcome in _work([job for job in jobs if job.out not in kept], options):
@@ -117,12 +120,14 @@ def _work(jobs: list[Job], options: argparse.Namespace) -> Iterator[Outcome]:
 
 def _absolute(address: str) -> str:
     """The same address from wherever a worker runs."""
+    address = address.removeprefix("file://")
     return str(expanded(address).absolute()) if places.is_local(address) else address
 
 
 def _print(report: FleetReport) -> None:
+    names = model_names(list(report.models))
     for model, figures in report.models.items():
-        print(f"{Path(model).name}: {figures.bags} bags, {figures.frames} frames")
+        print(f"{names[model]}: {figures.bags} bags, {figures.frames} frames")
         width = max(map(len, figures.figures), default=0)
         for key, value in figures.figures.items():
             print(f"  {key:<{width}}  {figures.known[key].text(value):>9}")

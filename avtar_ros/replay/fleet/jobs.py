@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,7 @@ from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
+from avtar_ros.names import file_name
 from avtar_ros.outputs import OutputFolder
 from avtar_ros.replay.fleet import places
 from avtar_ros.replay.running.bag_replay import ReplayOptions, replay_bag
@@ -71,6 +73,7 @@ def plan(
 ) -> list[Job]:
     """A job for each bag and model. `pattern` finds a bag's groups in its address. Raises AvtarError."""
     jobs = []
+    names = model_names(models)
     marks = {model: places.fingerprint(model) for model in models}
     for model in models:
         for bag in bags:
@@ -78,10 +81,20 @@ def plan(
             known = {**asdict(options), "bag": bag, "model": model}
             identity = _digest([str(sorted(known.items())), marks[model], places.fingerprint(bag)])
             # The bag's name for people, a digest because bags in different folders may have the same.
-            name = f"{PurePosixPath(model).stem}/{PurePosixPath(bag).stem}-{_digest([bag])[:8]}"
+            name = f"{names[model]}/{file_name(PurePosixPath(bag).stem)}-{_digest([bag])[:8]}"
             groups = {key: text for key, text in found.groupdict().items() if text} if found else {}
             jobs.append(Job(bag, model, places.below(out, name), groups, options, identity))
     return jobs
+
+
+def model_names(models: Sequence[str]) -> dict[str, str]:
+    """What each model's folder is called: as its file, and a digest beside it where several files are called alike."""
+    stems = {model: PurePosixPath(model).stem for model in models}
+    alike = Counter(stems.values())
+    return {
+        model: file_name(stem if alike[stem] == 1 else f"{stem}-{_digest([model])[:8]}")
+        for model, stem in stems.items()
+    }
 
 
 def outcome_of(job: Job) -> Outcome | None:

@@ -6,7 +6,7 @@ a local disk: local ones are used where they are, others are copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from typing import Any
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.extras import install_line
+from avtar_ros.outputs import HEAD, MARKER
 
 
 def is_local(address: str) -> bool:
@@ -50,6 +51,29 @@ def read(address: str) -> bytes | None:
         return bytes(files.cat_file(path))
     except FileNotFoundError:
         return None
+
+
+def reserve(folder: str, names: Sequence[str]) -> None:
+    """See that files of these names may be written to a folder that is not local, before work begins.
+
+    Raises AvtarError where nothing can be written there, or where others have left a file of such a name.
+    """
+    files, path = _files(folder)
+    try:
+        ours = files.exists(f"{path}/{MARKER}")
+        there = [] if ours else [name for name in names if files.exists(f"{path}/{name}")]
+        if not there:
+            files.makedirs(path, exist_ok=True)
+            files.pipe_file(f"{path}/{MARKER}", HEAD.encode())
+    except Exception as error:  # of as many types as there are object stores
+        raise AvtarError(
+            f"{folder}: nothing can be written there ({error}). Check the address and your rights."
+        ) from error
+    if there:
+        raise AvtarError(
+            f"{below(folder, there[0])}: is there already and was not made by this command, so it is not written over. "
+            "Move it away, or give another --out."
+        )
 
 
 @contextmanager

@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avtar_ros import __version__
 from avtar_ros.files import write_text
 from avtar_ros.replay.fleet.figures import ModelFigures
-from avtar_ros.replay.fleet.jobs import Outcome
+from avtar_ros.replay.fleet.jobs import Outcome, model_names
 from avtar_ros.replay.report.report import BREAKDOWN_KEYS
 
 FIGURES, PAGE = REPORT_FILES = ("fleet.json", "fleet.html")
@@ -60,7 +61,7 @@ class FleetReport:
             report=self,
             version=__version__,
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            tables={PurePosixPath(model).name: _tables(figures) for model, figures in self.models.items()},
+            tables={name: _tables(self.models[model]) for model, name in model_names(list(self.models)).items()},
             links={outcome.out: self._link(outcome) for outcome in self.outcomes},
         )
         write_text(folder / PAGE, page)
@@ -81,7 +82,7 @@ class FleetReport:
 
     def _link(self, outcome: Outcome) -> str:
         """Where a bag's own report is, as seen from fleet.html."""
-        return f"{outcome.out.removeprefix(self.out).lstrip('/')}/report.html"
+        return quote(f"{outcome.out.removeprefix(self.out).lstrip('/')}/report.html")
 
 
 def _tables(model: ModelFigures) -> list[Table]:

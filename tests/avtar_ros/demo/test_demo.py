@@ -198,3 +198,31 @@ def test_interrupted_before_the_first_frame_it_says_so(tmp_path: Path, model: Pa
     _, errors = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert errors.strip().splitlines()[-1] == "demo: interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_nothing_lives_on_when_its_terminal_is_closed_or_it_is_killed(
+    tmp_path: Path, model: Path, number: signal.Signals
+) -> None:
+    demo = start(write_truth_bag(tmp_path / "rooms.mcap", frames=600), model, tmp_path / "out")
+    children: list[int] = []
+    deadline = time.monotonic() + 60
+    while len(children) < 2 and time.monotonic() < deadline:  # the node and the camera
+        listed = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+        children = [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
+        time.sleep(0.1)
+    assert len(children) == 2
+    demo.send_signal(number)
+    demo.communicate(timeout=60)
+    deadline = time.monotonic() + 30
+    while (alive := [pid for pid in children if running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive == []
+
+
+def running(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

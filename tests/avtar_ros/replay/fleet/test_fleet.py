@@ -22,7 +22,7 @@ from avtar_ros.errors import AvtarError
 from avtar_ros.replay.cli import main
 from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.figures import pooled
-from avtar_ros.replay.fleet.jobs import JobRunner, outcome_of, plan
+from avtar_ros.replay.fleet.jobs import JobRunner, Outcome, model_names, outcome_of, plan
 from avtar_ros.replay.fleet.report import FleetReport
 from avtar_ros.replay.running.bag_replay import ReplayOptions
 from tests.browser import EXECUTABLE, Browser
@@ -197,6 +197,35 @@ def test_object_stores_hold_bags_model_and_results(in_memory: str, recordings: P
     arguments = ["--model", str(recordings / "tiny.onnx"), "--threads", "1", "--out", str(tmp_path)]
     assert main([str(recordings / "robot0/kitchen/run0.mcap"), *arguments]) == 0
     assert places.read(f"{jobs[0].out}/output.mcap") == (tmp_path / "output.mcap").read_bytes()
+
+
+def test_models_called_alike_have_folders_of_their_own() -> None:
+    models = ["/a/model.onnx", "/b/model.onnx", "/b/other.onnx"]
+    names = model_names(models)
+    assert len(set(names.values())) == 3
+    assert names["/b/other.onnx"] == "other"
+    assert all(name.startswith("model-") for model, name in names.items() if model.endswith("/model.onnx"))
+
+
+def test_links_lead_to_reports_whatever_their_names() -> None:
+    outcome = Outcome("x", "m", "/out/m/a b#1?<é>", {}, "", {}, 0.0, 0.0, "")
+    link = FleetReport([outcome], {}, "/out", "")._link(outcome)
+    assert link == "m/a%20b%231%3F%3C%C3%A9%3E/report.html"
+
+
+def test_where_results_go_is_tried_before_work_begins(in_memory: str, recordings: Path, capsys) -> None:
+    import fsspec
+
+    out = f"{in_memory}/results"
+    fsspec.filesystem("memory").pipe_file("/store/results/fleet.html", b"mine")
+    fleet = ["fleet", str(recordings / "robot0/kitchen/run0.mcap"), "--model", str(recordings / "tiny.onnx"), "--out"]
+    assert main([*fleet, out]) == 1
+    assert "results/fleet.html: is there already" in capsys.readouterr().err
+    assert fsspec.filesystem("memory").cat_file("/store/results/fleet.html") == b"mine"
+    assert main([*fleet, "nosuchprotocol://x"]) == 1
+    assert "nosuchprotocol://x: cannot be reached" in capsys.readouterr().err
+    assert main([*fleet, "http://127.0.0.1:9/x"]) == 1
+    assert "http://127.0.0.1:9/x" in capsys.readouterr().err
 
 
 def test_a_job_is_done_again_when_bag_model_or_options_have_changed(in_memory: str, recordings: Path) -> None:
