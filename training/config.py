@@ -238,8 +238,6 @@ def _pointless(config: RunConfig) -> Iterator[tuple[str, str]]:
                 yield f"phases.{i}.loss_weights.{name}", f"is no task that the phase learns, {', '.join(learnt)}"
         if phase.warmup_steps > phase.steps:
             yield f"phases.{i}.warmup_steps", f"{phase.warmup_steps} are more than `steps`, {phase.steps}"
-    if config.new_heads and config.start_from is None:
-        yield "new_heads", "all heads are new: no `start_from`, or --from, says what to go on from"
     if isinstance(config.data, MixedConfig):
         try:
             config.data.check_classes()

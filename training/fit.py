@@ -66,6 +66,8 @@ def fit(config: RunConfig, folder: Path, tensorboard: bool = False) -> Path:
     """
     keep_freed_memory()
     processes.join()
+    if config.new_heads and config.start_from is None:
+        raise TrainingError("new_heads: all heads are new: no `start_from`, or --from, says what to go on from.")
     before = starting_point(config)
     check_buildable(config, before)
     with processes.main_first():

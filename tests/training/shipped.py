@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from training.config import RunConfig, load_config
@@ -16,6 +18,7 @@ ASKED_FOR = {
     "generalisation": ["data.root", "data.splits"],
     "kitchen": ["data.parts.1.data.bag"],
     "nyud": ["data.root"],
+    "own": ["data.data.root"],
     "taught": ["data.data.bag"],
     "taskonomy": ["data.root", "data.splits"],
     "zero-shot": ["data.bag"],
@@ -27,8 +30,17 @@ def paths() -> list[Path]:
     return sorted(CONFIGS.glob("*.yaml"))
 
 
-def asked_for(name: str, value: str = "nowhere") -> list[str]:
-    """What `--set` gives for a config's data."""
+@cache
+def labelled_folder() -> str:
+    """A folder of images that has names for its classes and nothing else."""
+    folder = Path(tempfile.mkdtemp(prefix="avtar-own-"))
+    (folder / "classes.yaml").write_text("[scratch, dent]")
+    return str(folder)
+
+
+def asked_for(name: str) -> list[str]:
+    """What `--set` gives for a config's data; classes of one's own are in it, all else may be nowhere."""
+    value = labelled_folder() if name == "own" else "nowhere"
     return [f"{key}={value}" for key in ASKED_FOR.get(name, ())]
 
 

@@ -17,7 +17,7 @@ from training.dry_run import _peak_gb, dry_run
 from training.errors import TrainingError
 from training.overrides import override
 
-FROM_THE_DEMO = ("kitchen", "taught", "zero-shot")
+FROM_THE_DEMO = ("kitchen", "own", "taught", "zero-shot")
 BACKBONES = {"pvt_v2": tiny.PVT, "swin": tiny.SWIN, "swinv2": tiny.SWIN_V2}
 SIZE = {"width": tiny.WIDTH, "height": tiny.HEIGHT}
 BAG = {"dataset": "rosbag", "bag": "nowhere.mcap", **SIZE}

@@ -168,6 +168,6 @@ def test_classes_of_ones_own_get_a_new_head_and_all_else_goes_on(checkpoint_path
     first = load_checkpoint(tmp_path / "run" / "adapters" / "last.safetensors")
     assert first.card.classes == tuned.card.classes, "the second phase goes on with the head of the first"
     with pytest.raises(TrainingError, match=r"new_heads: all heads are new: no `start_from`"):
-        load_config(path)
+        fit(load_config(path), tmp_path / "run")
     with pytest.raises(TrainingError, match=r"new_heads: names \['smell'\], which `tasks` does not"):
         load_config(path, checkpoint_path, ["new_heads=[smell]"])

@@ -10,7 +10,7 @@ from typing_extensions import Self
 
 from avtar_ros.meaning import UNLABELLED, SemanticClass
 from avtar_ros.model_card import read_onnx_card
-from avtar_ros.tasks import TASKS
+from avtar_ros.tasks import SEGMENTATION, TASKS
 from training import seeds
 from training.data import classes
 from training.data.class_files import CLASSES, read_classes
@@ -223,7 +223,9 @@ class FolderConfig(Sized):
 
     @property
     def own_classes(self) -> classes.Classes:
-        """Those of its classes.yaml. Raises TrainingError where that is none."""
+        """Those of its classes.yaml. Raises TrainingError where that is none, or there is no such folder."""
+        if not self.root.is_dir():
+            raise TrainingError(f"{self.root}: there is no such folder of images.")
         return read_classes(self.root / CLASSES)
 
     @property
@@ -369,12 +371,21 @@ class TaughtConfig(Section):
 
     @property
     def classes(self) -> classes.Classes:
-        """The teachers'. Raises CardError or TrainingError where that takes a look at one that is not there."""
+        """The teachers', or where they give none and the data's labels are kept, those of the data.
+
+        Raises CardError or TrainingError where that takes a look at one that is not there, or the two differ.
+        """
         if self.teacher is not None:
             return read_onnx_card(self.teacher).classes
         from training.data.teachers.opening import classes_of_teachers
 
-        return classes_of_teachers(self.teachers)
+        taught = classes_of_teachers(self.teachers)
+        kept = self.data.classes if SEGMENTATION.name in self.keeps else ()
+        if taught and kept and taught != kept:
+            raise TrainingError(
+                "the labels that the data keeps and those of its teachers are of other classes: give either `classes`."
+            )
+        return taught or kept
 
     @property
     def description(self) -> str:

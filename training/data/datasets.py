@@ -48,7 +48,19 @@ from training.errors import TrainingError
 def open_dataset(config: DataConfig, split: Split) -> Dataset:
     """The data set that a config names. Raises TrainingError or BagError where its files are not as they should be."""
     dataset = _OPENERS[type(config)](config, split)
-    table = None if isinstance(config, MixedConfig | TaughtConfig) else config.class_table
+    return dataset if isinstance(config, MixedConfig | TaughtConfig) else _renamed(dataset, config, split)
+
+
+def open_images(config: GivenConfig, split: Split) -> Dataset:
+    """What a teacher labels: of a recording all frames, with or without depth."""
+    if isinstance(config, BagConfig):
+        return _renamed(BagDataset(config, split, unlabelled=True), config, split)
+    return open_dataset(config, split)
+
+
+def _renamed(dataset: Dataset, config: GivenConfig, split: Split) -> Dataset:
+    """With its classes brought to those that the config asks for."""
+    table = config.class_table
     if table is None or dataset.classes == table.classes:
         return dataset
     return RenamedDataset(dataset, table, config.description if split == "train" else "")
@@ -77,11 +89,6 @@ def _taught(config: TaughtConfig, split: Split) -> Dataset:
     if config.teacher is None:
         return LabelledDataset(images, config, split)
     return TaughtDataset(images, open_engine(config.teacher), config.width, config.height)
-
-
-def open_images(config: GivenConfig, split: Split) -> Dataset:
-    """What a teacher labels: of a recording all frames, with or without depth."""
-    return BagDataset(config, split, unlabelled=True) if isinstance(config, BagConfig) else open_dataset(config, split)
 
 
 def _mixed(config: MixedConfig, split: Split) -> Dataset:

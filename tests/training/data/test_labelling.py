@@ -30,6 +30,7 @@ from training.data.teachers.config import TeacherConfig, TrustConfig
 from training.data.teachers.labelling import Labeller
 from training.data.teachers.opinion import Opinion
 from training.data.teachers.trust import believed_classes, believed_normals, views_of
+from training.errors import TrainingError
 from training.fit import fit
 from training.tasks.depth import disparity_to_scale_and_shift
 
@@ -395,3 +396,30 @@ def test_a_batch_stays_relative_through_what_training_does_with_it() -> None:
     both = concatenated([tiny.batch(1), picked(batch, torch.tensor([2, 3]))])
     assert both.relative is not None and both.relative.tolist() == [False, True, False]
     assert concatenated([tiny.batch(1), tiny.batch(1)]).relative is None
+
+
+def test_labels_of_the_data_stay_beside_what_teachers_give(exported: Path, tmp_path: Path) -> None:
+    """A model of ours keeps what it knows while it learns classes of one's own, from a folder of masks."""
+    from tests.training.data.test_folder import write_array
+
+    root = tmp_path / "photos"
+    for i in range(4):
+        write_array(root / "images" / f"{i}.png", tiny_bags.image(i))
+        write_array(root / "segmentation" / f"{i}.png", np.full((HEIGHT, WIDTH), i % 2, np.uint8))
+    (root / "classes.yaml").write_text("[scratch, dent]")
+    teachers = [{"model": str(exported), "gives": ["depth", "normals", "edges"]}]
+    data: dict[str, Any] = {"dataset": "taught", "teachers": teachers, "keeps": ["segmentation"],
+                            "data": {"dataset": "folder", "root": str(root), **SIZE}}  # fmt: skip
+    found = config(tmp_path, data)
+    assert [c.name for c in found.data.classes] == ["scratch", "dent"]
+    dataset = open_dataset(found.data, "train")
+    batch = dataset.batch(range(3))
+    assert set(batch.maps) == {"segmentation", "depth", "normals", "edges"} and dataset.classes == found.data.classes
+    assert [ids.unique().tolist() for ids in batch.maps["segmentation"]] == [[0], [1], [0]]
+    assert batch.maps["depth"].isfinite().any()
+    with pytest.raises(TrainingError, match="the labels that the data keeps and those of its teachers are of other cl"):
+        config(tmp_path, data | {"teachers": [{"model": str(exported), "gives": ["segmentation"]}]})
+    named = data["data"] | {"classes": {"to": "rooms13", "map": {"scratch": "object"}}}
+    onto = config(tmp_path, data | {"data": named, "teachers": [{"model": str(exported), "gives": ["segmentation"]}]})
+    kept = open_dataset(onto.data, "train").batch([0]).maps["segmentation"]
+    assert (kept == 12).all()
