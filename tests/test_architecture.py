@@ -23,7 +23,8 @@ FORBIDDEN = {
     "training": ROS | NVIDIA | {"engine_build"},
 }
 # The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU with its driver.
-NODES = ("avtar_ros/ros/*.py", "avtar_ros/node/*.py", "avtar_ros/source/camera_source.py", "avtar_ros/demo/*.py")
+NODES = ("avtar_ros/ros/*.py", "avtar_ros/node/*.py", "avtar_ros/source/camera_source.py", "avtar_ros/demo/*.py",
+         "avtar_ros/doctor/cameras.py")
 CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/tensorrt.py")
 RAY = ("avtar_ros/replay/fleet/ray_workers.py",)
 RERUN = ("avtar_ros/replay/running/rerun_log.py",)
@@ -65,6 +66,7 @@ FLOORS = {
         "predict",
         "replay",
         "demo",
+        "doctor",
     ],
     "avtar_ros.replay": ["judging", "report", "running", "comparing", "fleet", "commands", "cli"],
 }

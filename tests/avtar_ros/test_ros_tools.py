@@ -30,7 +30,11 @@ pytestmark = pytest.mark.skipif(
 ROS2 = [sys.executable, "-c", "import sys; from ros2cli.cli import main; sys.exit(main())"]
 LAUNCH = REPOSITORY / "launch"
 MODELS = REPOSITORY / "models"
-EXECUTABLES = {"multitask_node": "avtar_ros.node.multitask_node", "camera_source": "avtar_ros.source.camera_source"}
+EXECUTABLES = {
+    "multitask_node": "avtar_ros.node.command",
+    "camera_source": "avtar_ros.source.command",
+    "doctor": "avtar_ros.doctor.cli",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +48,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     executables.mkdir(parents=True)
     for name, module in EXECUTABLES.items():
         script = executables / name
-        script.write_text(f"#!{sys.executable}\nfrom {module} import main\nmain()\n")
+        script.write_text(f"#!{sys.executable}\nfrom {module} import main\nraise SystemExit(main())\n")
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
     with pytest.MonkeyPatch.context() as patch:
         for variable, path in (("AMENT_PREFIX_PATH", folder), ("PYTHONPATH", REPOSITORY)):
