@@ -37,6 +37,7 @@ def node_main(program: str, description: str, load: Callable[[], NodeParts], arg
         usage=f"{program} [--help] [--version] [--ros-args -p NAME:=VALUE ... --params-file FILE -r FROM:=TO ...]",
         description=description,
         add_help=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--version", action="version", version=version_line(program))
