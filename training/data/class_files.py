@@ -96,7 +96,7 @@ def read_stored_classes(path: Path) -> StoredClasses:
         listed = [_american(entry) for entry in listed]
         entries = TypeAdapter(list[_Entry]).validate_python(listed)
     except FileNotFoundError:
-        raise TrainingError(f"{path}: no such file; it says what the ids in masks mean (docs/data.md).") from None
+        raise TrainingError(f"{path}: no such file; it says what the ids in masks mean (docs/own-data.md).") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise TrainingError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
