@@ -106,7 +106,7 @@ def diagnostics() -> str:
     from avtar_ros.node.statistics import Flow, FrameCounts, FrameTimes
 
     steps = {field.name: dict.fromkeys(("p50", "p95", "p99"), 0.0) for field in dataclasses.fields(FrameTimes)}
-    engine = engine_status("active", "", "", steps, {})
+    engine = engine_status("active", {"model": "", "engine": "", "self-test": ""}, steps, {})
     camera = camera_status("camera", "", FrameCounts(), Flow(Counter(), 0, 0), 0, 0, NodeParameters())
     return table(
         ("status", "values"),

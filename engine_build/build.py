@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from avtar_ros.engines.self_test import golden_from_metadata
 from avtar_ros.engines.sidecar import (
     BuildOptions,
     Sidecar,
@@ -124,6 +125,7 @@ def compile_engine(request: BuildRequest, model: OnnxModel, machine: Machine, pa
         tensors=compiled.tensors,
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         build_seconds=round(time.monotonic() - begun, 1),
+        golden=golden_from_metadata({entry.key: entry.value for entry in model.graph.metadata_props}, model.path),
     )
     path.write_bytes(compiled.plan)
     write_sidecar(path, sidecar)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from avtar_ros.decoding import decode_picture
 from avtar_ros.engines.digest import append_digest
 from avtar_ros.engines.engine import INPUT, Engine
+from avtar_ros.engines.golden import GOLDEN_KEY, Golden, golden_to_json, make_golden
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.model_card import CARD_KEY, CardError, ModelCard, read_onnx_card
 from avtar_ros.outputs import check_file
@@ -86,7 +87,9 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
                 card = _measured(card, rounding.infer, checkpoint.config.data, options)
                 lines = {f"fp16.{task}": str(agreement) for task, agreement in rounding.agreements().items()}
                 card = card.replace(provenance=card.provenance | lines)
-        _write_card(draft, card)
+        _write_card(draft, card, make_golden(card, options.precision, torch_infer(reference)))
+        with open_engine(draft):
+            pass  # its self-test passes
         append_digest(draft)
         draft.replace(path)
     return card
@@ -176,9 +179,10 @@ def _write_graph(model: InferenceModel, path: Path) -> None:
     onnx.save(graph, str(path))
 
 
-def _write_card(path: Path, card: ModelCard) -> None:
+def _write_card(path: Path, card: ModelCard, golden: Golden | None = None) -> None:
     graph = onnx.load(str(path))
-    onnx.helper.set_model_props(graph, {CARD_KEY: card.to_json()})
+    of_golden = {GOLDEN_KEY: golden_to_json(golden)} if golden else {}
+    onnx.helper.set_model_props(graph, {CARD_KEY: card.to_json(), **of_golden})
     onnx.save(graph, str(path))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.engines.golden import Golden
 from avtar_ros.errors import AvtarError
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import Maps
@@ -29,11 +30,13 @@ class EngineOptions:
 
     For ONNX Runtime: `threads` 0 means one per core, `providers` empty means the best there are. For TensorRT:
     `zero_copy` lets a GPU that shares the CPU's memory work in place, without copies; others take no notice.
+    `self_test` refuses a model that does not give here what it gave when it was exported, see `engines.golden`.
     """
 
     threads: int = 0
     providers: tuple[str, ...] = ()
     zero_copy: bool = False
+    self_test: bool = True
 
 
 class Engine(AbstractContextManager["Engine"]):
@@ -44,6 +47,10 @@ class Engine(AbstractContextManager["Engine"]):
     """What it runs on, in words, for people."""
     has_digest: bool = True
     """Whether the file was found to be as it was written; without a digest, damage to it can go unnoticed."""
+    golden: Golden | None = None
+    """What it must give wherever it runs, where the model says so."""
+    self_tested: str = "not done"
+    """What came of the self-test, in words."""
     largest_batch: int | None = None
     """How many images it computes at once; None for any number. Given more, it takes turns or refuses."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.engines.digest import check_digest
 from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
+from avtar_ros.engines.self_test import golden_from_metadata
 from avtar_ros.extras import install_line
 from avtar_ros.model_card import card_from_metadata
 from avtar_ros.tasks import Maps
@@ -50,6 +51,7 @@ class OnnxRuntimeEngine(Engine):
                 "Copy or export it again."
             ) from error
         self.card = card_from_metadata(metadata, str(path))
+        self.golden = golden_from_metadata(metadata, path)
         self._check_contract(path)
         batch = self._session.get_inputs()[0].shape[0]
         self.largest_batch = batch if isinstance(batch, int) else None

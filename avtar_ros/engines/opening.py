@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from avtar_ros.engines.engine import Engine, EngineError, EngineOptions
+from avtar_ros.engines.self_test import self_test
 from avtar_ros.files import is_file
 from avtar_ros.names import printable
 
 
 def open_engine(path: Path, options: EngineOptions | None = None) -> Engine:
-    """Load the model at `path` and warm it up; raises EngineError or CardError with what to do next."""
+    """Load the model at `path`, warm it up and let it prove itself; raises EngineError or CardError with what to do."""
     options = options or EngineOptions()
     if not is_file(path):
         raise EngineError(
@@ -24,9 +25,25 @@ def open_engine(path: Path, options: EngineOptions | None = None) -> Engine:
     if path.suffix == ".onnx":
         from avtar_ros.engines.onnxruntime import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(path, options)
+        return _proved(OnnxRuntimeEngine(path, options), path, options)
     if path.suffix == ".engine":
         from avtar_ros.engines.tensorrt import TensorRTEngine
 
-        return TensorRTEngine(path, options)
+        return _proved(TensorRTEngine(path, options), path, options)
     raise EngineError(f"{path}: unknown kind of model {path.suffix!r}. Known: .onnx, .engine.")
+
+
+def _proved(engine: Engine, path: Path, options: EngineOptions) -> Engine:
+    """`engine`, once it has passed its self-test, where it has one and that is wanted."""
+    if not options.self_test:
+        engine.self_tested = "switched off"
+    elif engine.golden is None:
+        engine.self_tested = "the model has none"
+    else:
+        try:
+            agreements = self_test(engine, engine.golden, path)
+        except BaseException:
+            engine.close()
+            raise
+        engine.self_tested = "passed: " + "; ".join(f"{task} {found}" for task, found in agreements.items())
+    return engine

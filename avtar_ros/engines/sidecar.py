@@ -18,6 +18,7 @@ import numpy as np
 
 from avtar_ros.agreement import Agreement
 from avtar_ros.engines.engine import INPUT, EngineError
+from avtar_ros.engines.golden import Golden
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import write_text
 from avtar_ros.json_records import RecordError, parse_record, read_json
@@ -112,6 +113,7 @@ class Sidecar:
     build_seconds: float
     verified: bool = False
     agreement: dict[str, Agreement] = field(default_factory=dict)
+    golden: Golden | None = None
     format: int = FORMAT
 
     def replace(self, **changes: Any) -> Sidecar:

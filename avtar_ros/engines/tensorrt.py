@@ -141,7 +141,7 @@ class TensorRTEngine(Engine):
         cuda: Cuda | None = None,
     ) -> None:
         self.sidecar = read_sidecar(path)
-        self.card = self.sidecar.card
+        self.card, self.golden = self.sidecar.card, self.sidecar.golden
         self.largest_batch = self.sidecar.options.batch
         self._path = path
         if not (self.sidecar.verified or unverified):

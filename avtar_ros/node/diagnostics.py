@@ -55,14 +55,14 @@ class Errors:
 
 def engine_status(
     state: str,
-    model: str,
-    engine: str,
+    about: Mapping[str, str],
     latency_ms: Mapping[str, Mapping[str, float]],
     sensors: Mapping[str, float],
     errors: Errors = Errors(),
 ) -> Status:
-    """The engine and the machine; `latency_ms` as NodeStatistics gives it."""
-    values: dict[str, object] = {"state": state, "model": model, "engine": engine}
+    """The engine, `about` which at least "engine" is told, and the machine; `latency_ms` as NodeStatistics gives it."""
+    values: dict[str, object] = {"state": state, **about}
+    engine = about["engine"]
     for step, figures in latency_ms.items():
         values |= {f"{step} {percentile} (ms)": figure for percentile, figure in figures.items()}
     values |= {f"{name} ({'W' if name.startswith('power') else '°C'})": round(x, 2) for name, x in sensors.items()}

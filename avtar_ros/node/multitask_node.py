@@ -262,11 +262,11 @@ class MultitaskNode(LifecycleNode):
 
     def _statuses(self) -> list[Status]:
         engine, statistics, now_ns = self._engine, self._statistics, time.monotonic_ns()
-        model, description = (engine.card.name, engine.description) if engine else ("none", "none")
+        about = {"model": "none", "engine": "none"}
+        if engine:
+            about = {"model": engine.card.name, "engine": engine.description, "self-test": engine.self_tested}
         return [
-            engine_status(
-                self._state, model, description, statistics.latency_ms(), read_sensors(), self._errors(now_ns)
-            ),
+            engine_status(self._state, about, statistics.latency_ms(), read_sensors(), self._errors(now_ns)),
             *(
                 camera_status(
                     name,

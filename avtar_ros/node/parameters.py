@@ -126,6 +126,9 @@ class NodeParameters(OutputParameters):
     zero_copy: bool = parameter(
         False, "Let TensorRT work in place in memory that GPU and CPU share, as on a Jetson, without copies."
     )
+    self_test: bool = parameter(
+        True, "Refuse a model that does not give here the maps that it gave when it was exported."
+    )
 
     def check(self) -> None:
         """Raise AvtarError for parameters that do not fit together."""
@@ -158,4 +161,4 @@ class NodeParameters(OutputParameters):
     @property
     def engine_options(self) -> EngineOptions:
         providers = () if self.providers == ("auto",) else self.providers
-        return EngineOptions(self.threads, providers, self.zero_copy)
+        return EngineOptions(self.threads, providers, self.zero_copy, self.self_test)

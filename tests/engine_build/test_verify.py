@@ -11,13 +11,14 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from avtar_ros.engines.engine import Engine, EngineError
+from avtar_ros.engines.engine import Engine, EngineError, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import read_sidecar, sidecar_path
 from avtar_ros.model_card import read_onnx_card
 from avtar_ros.tasks import Maps
 from engine_build.reference import open_reference
 from engine_build.sample_images import made_up_images
+from tests.avtar_ros.engines.proving import proving
 from tests.avtar_ros.engines.recording import ORIN
 from tests.engine_build.conftest import Command
 from tests.engine_build.faulty_models import OVERFLOWING, half_precision
@@ -263,3 +264,17 @@ def test_rounding_shows_also_where_onnx_runtime_computes_in_half_precision(
     assert read_sidecar(model.with_suffix(".engine")).agreement["depth"].value > 1e-6
     with open_reference(model) as reference:
         np.testing.assert_allclose(reference.infer(image)["depth"], exact, rtol=1e-5)
+
+
+def test_an_engine_of_tensorrt_has_them_in_its_sidecar_and_proves_itself_at_every_start(
+    orin: StandIn, command: Command, tmp_path: Path
+) -> None:
+    assert command("build", proving(tmp_path / "model.onnx")).code == 0
+    engine = tmp_path / "model.engine"
+    assert read_sidecar(engine).golden is not None
+    with open_engine(engine) as opened:
+        assert opened.self_tested.startswith("passed: ")
+    orin.scale["depth"] = 1.01  # as after an update of the driver
+    with pytest.raises(EngineError, match=r"TensorRT 10.3.0.30 fp32, Orin.* In depth it is too far"):
+        open_engine(engine)
+    open_engine(engine, EngineOptions(self_test=False)).close()

@@ -77,7 +77,8 @@ class TestCamera:
 
 def test_the_engine_tells_model_latency_and_sensors() -> None:
     latency = {"engine": {"p50": 1.5, "p95": 2.0, "p99": 3.0}}
-    found = engine_status("active", "tiny", "abacus", latency, {"temperature gpu": 50.0, "power VDD_IN": 7.5})
+    about = {"model": "tiny", "engine": "abacus"}
+    found = engine_status("active", about, latency, {"temperature gpu": 50.0, "power VDD_IN": 7.5})
     assert (found.name, found.level, found.message, found.hardware_id) == ("engine", Level.OK, "active", "abacus")
     assert found.values == {
         "state": "active", "model": "tiny", "engine": "abacus",

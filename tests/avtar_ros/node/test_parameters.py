@@ -110,7 +110,7 @@ class TestFixed:
         fixed = {name for name, rule in rules.items() if not rule.dynamic}
         assert fixed == {
             "autostart", "cameras", "image_topic", "camera_info_topic", "transport", "reliability", "threads",
-            "providers", "zero_copy",
+            "providers", "zero_copy", "self_test",
         }  # fmt: skip
 
 
