@@ -17,10 +17,11 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from avtar_ros.errors import AvtarError
 from avtar_ros.extras import missing
+from avtar_ros.names import printable_lines
 from avtar_ros.progress import be_quiet
 from avtar_ros.version import VERSION
 
@@ -192,6 +193,11 @@ def _use(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.set_defaults(command=command)
 
 
+def show(text: object, file: TextIO | None = None) -> None:
+    """Print lines in which there may be names from outside: nothing in them is obeyed by a terminal."""
+    print(printable_lines(str(text)), file=file or sys.stdout)
+
+
 def run_guarded(program: str, run: Callable[[], int], kept: str = "") -> int:
     """What `run` returns; for what the user can mend, a line that says so, and the exit code for it.
 
@@ -202,7 +208,7 @@ def run_guarded(program: str, run: Callable[[], int], kept: str = "") -> int:
         sys.stdout.flush()
         return code
     except AvtarError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        show(f"{program}: {error}", sys.stderr)
         return error.exit_code
     except ImportError as error:
         if (told := missing(error)) is None:
@@ -216,7 +222,7 @@ def run_guarded(program: str, run: Callable[[], int], kept: str = "") -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         problem = f"{where}cannot be written or read ({error.strerror or error})."
-        print(" ".join([f"{program}: {problem}", *([kept] if kept else [])]), file=sys.stderr)
+        show(" ".join([f"{program}: {problem}", *([kept] if kept else [])]), sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("; ".join([f"{program}: interrupted", *([kept] if kept else [])]), file=sys.stderr)

@@ -13,6 +13,7 @@ import zstandard
 
 from avtar_ros.bags.unpacking import unpack_zstd
 from avtar_ros.errors import AvtarError
+from avtar_ros.names import printable
 
 
 class BagError(AvtarError):
@@ -90,7 +91,8 @@ class Bag(AbstractContextManager["Bag"]):
 
     def describe_topics(self) -> str:
         """All topics with type and count, one a line, for error messages."""
-        return "\n".join(f"  {name}  {t.msgtype}  ({t.count})" for name, t in sorted(self.topics.items()))
+        topics = sorted(self.topics.items())
+        return "\n".join(f"  {printable(name)}  {printable(t.msgtype)}  ({t.count})" for name, t in topics)
 
     def describe_losses(self) -> list[str]:
         """What could not be read, a sentence for each topic."""

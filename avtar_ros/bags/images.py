@@ -44,9 +44,18 @@ def is_standard(bag: Bag, topic: str) -> bool:
 
 
 def stamp_ns(message: Any, log_ns: int) -> int:
-    """The stamp in a message, or when it was recorded if there is none."""
+    """The stamp in a message, or when it was recorded if there is none, or one that no clock gives."""
+    return _stamp_ns(message) or log_ns if has_possible_stamp(message) else log_ns
+
+
+def has_possible_stamp(message: Any) -> bool:
+    """Whether the stamp of a message is none at all, or one that ROS can write: from 1970 to 2038."""
+    return 0 <= _stamp_ns(message) < 2**31 * 10**9
+
+
+def _stamp_ns(message: Any) -> int:
     stamp = message.header.stamp if hasattr(message, "header") else message.timestamp
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec) or log_ns
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def frame_id(message: Any) -> str:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from avtar_ros.bags.bag import Bag, BagError, BagMessage
 from avtar_ros.bags.ground_truth import decode_map
-from avtar_ros.bags.images import decoded, frame_id, stamp_ns
+from avtar_ros.bags.images import decoded, frame_id, has_possible_stamp, stamp_ns
 from avtar_ros.bags.interpolation import Between, interpolated
 from avtar_ros.bags.lenses import Lenses
 from avtar_ros.bags.matching import NONE, Matcher, Times, times_of
@@ -228,15 +228,21 @@ class RecordedCamera:
     ) -> dict[str, Times]:
         """The times of all messages of topics; what CameraInfo says is taken in on the way."""
         stamped: dict[str, list[tuple[int, int]]] = {topic: [] for topic in topics}
+        odd: Counter[str] = Counter()
         wanted = {*topics, self.info_topic} if self.info_topic else set(topics)
         total = sum(self.bag.topics[topic].count for topic in wanted)
         messages = self.bag.messages(wanted, start_ns, stop_ns)
         for topic, log_ns, message in tqdm(messages, "reading stamps", total, leave=False, disable=None, delay=2):
             stamp = stamp_ns(message, log_ns)
+            odd[topic] += not has_possible_stamp(message)
             if topic in stamped:
                 stamped[topic].append((log_ns, stamp))
             if topic == self.info_topic:
                 lenses.add(stamp, message)
+        for topic, count in odd.items():
+            if count:
+                what = "have stamps that no clock gives; the time of recording was taken"
+                self._note(f"{count} messages of {topic} {what}.")
         if not lenses.changes and self.first_info is not None:
             lenses.add(0, self.first_info)
         return {topic: times_of(pairs) for topic, pairs in stamped.items()}

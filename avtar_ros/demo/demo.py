@@ -27,7 +27,7 @@ from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera
 from avtar_ros.bags.writing import BagWriter
-from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command, Program, positive
+from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command, Program, positive, show
 from avtar_ros.demo.recording import LIVE_S, is_bag, record
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
@@ -161,7 +161,7 @@ def _print_results(run: Run, has_truth: bool, out: Path) -> None:
         print("  The bag has no ground truth, so there are no metrics.")
     print(out / "report.html")
     for note in run.notes:
-        print(f"demo: {note}", file=sys.stderr)
+        show(f"demo: {note}", sys.stderr)
 
 
 def play(camera: RecordedCamera, model: Path, card: ModelCard, out: Path) -> Recording:

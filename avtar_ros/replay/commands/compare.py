@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from avtar_ros.command_line import DIFFERENT, DONE, Command
+from avtar_ros.command_line import DIFFERENT, DONE, Command, show
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
@@ -85,11 +85,11 @@ def run(options: argparse.Namespace, command: str) -> int:
     for folder in folders[1:]:
         candidate = SavedRun.load(folder)
         comparisons = compare_runs(baseline, candidate)
-        print("\n".join(_lines(baseline, candidate, comparisons)))
+        show("\n".join(_lines(baseline, candidate, comparisons)))
         everything[str(folder)] = _values(comparisons)
         for condition in conditions:
             if condition.holds(baseline.figures, candidate.figures):
-                print(f"  FAILED: {condition.text}")
+                show(f"  FAILED: {condition.text}")
                 failed = True
     if options.json:
         write_text(options.json, json.dumps(everything, indent=1) + "\n")
@@ -121,7 +121,7 @@ def _folder_of(path: Path, number: int, options: argparse.Namespace, command: st
     if replayed.interrupted:
         raise KeyboardInterrupt
     for note in replayed.run.notes:
-        print(f"avtar-replay: {note}", file=sys.stderr)
+        show(f"avtar-replay: {note}", sys.stderr)
     return out
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, FAILED, Command, not_negative, positive, positive_int
+from avtar_ros.command_line import DONE, FAILED, Command, not_negative, positive, positive_int, show
 from avtar_ros.errors import AvtarError
 from avtar_ros.extras import install_line
 from avtar_ros.files import expanded
@@ -127,13 +127,13 @@ def _absolute(address: str) -> str:
 def _print(report: FleetReport) -> None:
     names = model_names(list(report.models))
     for model, figures in report.models.items():
-        print(f"{names[model]}: {figures.bags} bags, {figures.frames} frames")
+        show(f"{names[model]}: {figures.bags} bags, {figures.frames} frames")
         width = max(map(len, figures.figures), default=0)
         for key, value in figures.figures.items():
-            print(f"  {key:<{width}}  {figures.known[key].text(value):>9}")
-    print(places.below(report.out, "fleet.html"))
+            show(f"  {key:<{width}}  {figures.known[key].text(value):>9}")
+    show(places.below(report.out, "fleet.html"))
     for outcome in report.failed:
-        print(f"avtar-replay fleet: {outcome.message}", file=sys.stderr)
+        show(f"avtar-replay fleet: {outcome.message}", sys.stderr)
 
 
 FLEET = Command("replay many bags on many workers, and judge all of them together", DESCRIPTION, add_arguments, run)

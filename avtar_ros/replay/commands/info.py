@@ -10,7 +10,8 @@ from pathlib import Path
 
 from avtar_ros.bags.info import BagInfo, ImageTopic, read_info
 from avtar_ros.bags.reading import open_bag
-from avtar_ros.command_line import DONE, FAILED, Command
+from avtar_ros.command_line import DONE, FAILED, Command, show
+from avtar_ros.names import printable
 
 DESCRIPTION = "Show a bag's cameras and depth topics: encodings, sizes, rates, gaps; and the command to run."
 
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     """Print what there is; returns 1 where the bag is damaged."""
     with open_bag(options.bag) as bag:
         info = read_info(bag)
-    print(json.dumps(dataclasses.asdict(info), indent=1) if options.json else "\n".join(_lines(options.bag, info)))
+    show(json.dumps(dataclasses.asdict(info), indent=1) if options.json else "\n".join(_lines(options.bag, info)))
     return FAILED if info.broken else DONE
 
 
@@ -46,7 +47,8 @@ def _lines(path: Path, info: BagInfo) -> list[str]:
 
 def _topic_lines(topic: ImageTopic) -> list[str]:
     rate = f"{topic.rate_hz:.1f} Hz" if topic.rate_hz else "one image"
-    lines = [f"  {topic.name}", f"      {topic.encoding}, {topic.width} x {topic.height}, {topic.count} images, {rate}"]
+    what = f"{printable(topic.encoding)}, {topic.width} x {topic.height}, {topic.count} images, {rate}"
+    lines = [f"  {printable(topic.name)}", f"      {what}"]
     if topic.gaps:
         gap = topic.longest_gap
         lines.append(f"      {topic.gaps} gaps, the longest {gap.seconds:.2f} s at {gap.at_s:.2f} s")

@@ -11,7 +11,7 @@ from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import Matching, RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
-from avtar_ros.command_line import DONE, Command, not_negative, positive_int
+from avtar_ros.command_line import DONE, Command, not_negative, positive_int, show
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder
 from avtar_ros.metrics import needs_truth
@@ -67,8 +67,8 @@ def run(options: argparse.Namespace, command: str) -> int:
         written, truth = _write(bag, sorted({camera for camera, _ in wanted}), wanted, options.out)
     start_ns = min(table.stamps_ns)
     for i in chosen[:5]:
-        print(f"  {(table.stamps_ns[i] - start_ns) / 1e9:.2f} s  {table.cameras[i]}  score {score[i]:.1f}")
-    print(f"{options.out}: {written} frames, with {', '.join(sorted(truth)) or 'no ground truth'}")
+        show(f"  {(table.stamps_ns[i] - start_ns) / 1e9:.2f} s  {table.cameras[i]}  score {score[i]:.1f}")
+    show(f"{options.out}: {written} frames, with {', '.join(sorted(truth)) or 'no ground truth'}")
     return DONE
 
 

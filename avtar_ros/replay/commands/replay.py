@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command
+from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command, show
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
@@ -35,9 +35,9 @@ def run(options: argparse.Namespace, command: str) -> int:
     chosen = replace(chosen, rerun=options.rerun)
     with open_engine(chosen.model, EngineOptions(threads=chosen.threads)) as engine:
         replayed = replay_bag(chosen, engine, command)
-    print(f"{replayed.run.table()}\n{chosen.out / 'report.html'}")
+    show(f"{replayed.run.table()}\n{chosen.out / 'report.html'}")
     for note in replayed.run.notes:
-        print(f"avtar-replay: {note}", file=sys.stderr)
+        show(f"avtar-replay: {note}", sys.stderr)
     return INTERRUPTED if replayed.interrupted else FAILED if replayed.damaged else DONE
 
 

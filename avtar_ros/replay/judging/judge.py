@@ -39,6 +39,8 @@ CLASS_IOU = "segmentation.iou"
 CLASS_SHARE = "segmentation.predicted_share"
 """Of a class that the truth does not have: the share of pixels that were taken for it."""
 PICTURE_WIDTH = 384
+MOST_PICTURE_HEIGHT = 3 * PICTURE_WIDTH
+"""Taller ones are squeezed."""
 OVERLAY_OPACITY = 0.6
 
 
@@ -254,7 +256,7 @@ def _colored(task: str, task_map: TaskMap, image: rendering.Image, card: ModelCa
 
 
 def _small(picture: rendering.Image) -> rendering.Image:
-    height = round(PICTURE_WIDTH * picture.shape[0] / picture.shape[1])
+    height = min(max(1, round(PICTURE_WIDTH * picture.shape[0] / picture.shape[1])), MOST_PICTURE_HEIGHT)
     shrinks = picture.shape[1] > PICTURE_WIDTH
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(picture, (PICTURE_WIDTH, height), interpolation=interpolation).astype(np.uint8, copy=False)
