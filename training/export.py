@@ -111,7 +111,7 @@ def _measured(card: ModelCard, infer: Infer, data: DataConfig, options: ExportOp
         figures = evaluate(infer, card, unseen)
     if options.manifest is None:
         return card.replace(metrics=_rounded(figures))
-    groups = group_means(evaluate_sources(infer, card, read_manifest(options.manifest, card)))
+    groups = group_means(evaluate_sources(infer, card, read_manifest(options.manifest, card.width, card.height)))
     real = next(iter(groups.values()))
     lines = {"measured.rooms": figures, **{f"measured.real.{group}": found for group, found in groups.items()}}
     provenance = card.provenance | {name: json.dumps(_rounded(found)) for name, found in lines.items() if found}

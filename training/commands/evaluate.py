@@ -84,7 +84,7 @@ def _by_source(options: argparse.Namespace, card: ModelCard, infer: Infer) -> tu
     from training.data.manifest import read_manifest
     from training.evaluate import evaluate_sources
 
-    found = evaluate_sources(infer, card, read_manifest(options.manifest, card))
+    found = evaluate_sources(infer, card, read_manifest(options.manifest, card.width, card.height))
     by_name = {name: {"group": source.group, **source.figures} for name, source in found.items()}
     return table(found), {"groups": group_means(found), "sources": by_name}
 

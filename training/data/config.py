@@ -302,9 +302,24 @@ class ToolConfig(Sized):
         return f"images labelled in {self.dataset} ({self.root.name})"
 
 
+class ManifestConfig(Sized):
+    """RGB-D images of several sources that a JSON file lists (training/data/manifest.py): depth, and normals of it.
+
+    The sources named in `validation_sources`, the last one where none is, are kept from training.
+    """
+
+    dataset: Literal["manifest"]
+    file: UserPath
+    validation_sources: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        return f"images listed in {self.file.name}"
+
+
 TAGS = (
     "synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "pictures", "folder",
-    "coco", "cvat", "labelme", "supervisely",
+    "coco", "cvat", "labelme", "supervisely", "manifest",
     "taught", "mixed",
 )  # fmt: skip
 
@@ -325,6 +340,7 @@ GivenConfig = (
     | Annotated[PicturesConfig, Tag("pictures")]
     | Annotated[FolderConfig, Tag("folder")]
     | Annotated[CocoConfig, Tag("coco")]
+    | Annotated[ManifestConfig, Tag("manifest")]
     | Annotated[ToolConfig, Tag("cvat")]
     | Annotated[ToolConfig, Tag("labelme")]
     | Annotated[ToolConfig, Tag("supervisely")]

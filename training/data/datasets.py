@@ -16,6 +16,7 @@ from training.data.config import (
     DataConfig,
     FolderConfig,
     GivenConfig,
+    ManifestConfig,
     MixedConfig,
     NyudConfig,
     OmnidataConfig,
@@ -32,6 +33,7 @@ from training.data.drawn import ToolDataset
 from training.data.files import contents
 from training.data.folder import FolderDataset
 from training.data.labelled import LabelledDataset
+from training.data.manifest import ManifestDataset
 from training.data.mixed import MixedDataset
 from training.data.nyud import FRAMES, MAPPING, SPLITS, NyudDataset
 from training.data.nyud_mt import FOLDERS, NyudMtDataset
@@ -115,6 +117,7 @@ _OPENERS: dict[type, Callable[[Any, Split], Dataset]] = {
     PicturesConfig: PicturesDataset,
     FolderConfig: FolderDataset,
     CocoConfig: CocoDataset,
+    ManifestConfig: ManifestDataset,
     ToolConfig: ToolDataset,
     TaughtConfig: _taught,
     MixedConfig: _mixed,

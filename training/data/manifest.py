@@ -10,8 +10,8 @@ source's pictures, or null where nobody knows it: depth in metres and normals ca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +20,14 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface_normals import normals_from_depth
-from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH, NORMALS
 from training.data.bags import WINDOW
 from training.data.batch import Batch
+from training.data.classes import Classes
+from training.data.config import ManifestConfig, Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import read_image, read_map
+from training.data.mixed import MixedDataset
 from training.errors import TrainingError
 
 MILLIMETRES = 1000.0
@@ -51,9 +53,9 @@ class Source:
     images: SourceDataset
 
     def batches(self, chunk: int = 16) -> Iterator[Batch]:
-        for start in range(0, len(self.images), chunk):
-            batch = self.images.batch(range(start, min(start + chunk, len(self.images))))
-            yield batch if self.calibrated else Batch(batch.image, batch.maps, batch.focal * np.nan)
+        images = _OfSource(self)
+        for start in range(0, len(images), chunk):
+            yield images.batch(range(start, min(start + chunk, len(images))))
 
 
 class SourceDataset(FrameDataset):
@@ -78,8 +80,43 @@ class SourceDataset(FrameDataset):
         return Sample(image, {DEPTH.name: depth, NORMALS.name: normals_from_depth(depth, camera, WINDOW)}, camera)
 
 
-def read_manifest(path: Path, card: ModelCard) -> list[Source]:
-    """The sources of a manifest, their images at the size that the card's model takes.
+class ManifestDataset(MixedDataset):
+    """The images of all sources but those that are kept from training, by default the last one.
+
+    Depth of a camera that nobody knows teaches nothing. Raises TrainingError where the file is none, or has no such
+    source.
+    """
+
+    def __init__(self, config: ManifestConfig, split: Split) -> None:
+        sources = read_manifest(config.file, config.width, config.height)
+        kept = config.validation_sources or (sources[-1].name,)
+        if unknown := sorted(set(kept) - {source.name for source in sources}):
+            known = ", ".join(source.name for source in sources)
+            raise TrainingError(f"{config.file}: has no source {', '.join(unknown)}; it has {known}.")
+        chosen = [source for source in sources if (source.name in kept) == (split == "validation")]
+        if not chosen:
+            raise TrainingError(f"{config.file}: all of its sources are kept from training by `validation_sources`.")
+        super().__init__([(_OfSource(source), 1) for source in chosen], ())
+
+
+class _OfSource:
+    """The images of one source, their focal length unknown where it is."""
+
+    classes: Classes = ()
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source.images)
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        batch = self._source.images.batch(indices)
+        return batch if self._source.calibrated else replace(batch, focal=batch.focal * np.nan)
+
+
+def read_manifest(path: Path, width: int, height: int) -> list[Source]:
+    """The sources of a manifest, their images at the size that a model takes.
 
     Raises TrainingError where the file is none, names the same source twice, or pictures that are not there.
     """
@@ -101,6 +138,6 @@ def read_manifest(path: Path, card: ModelCard) -> list[Source]:
             if not (path.parent / name).is_file():
                 raise TrainingError(f"{path}: {entry.name} names {name}, which is not beside it.")
     return [
-        Source(entry.name, entry.group, entry.K is not None, SourceDataset(path.parent, entry, card.width, card.height))
+        Source(entry.name, entry.group, entry.K is not None, SourceDataset(path.parent, entry, width, height))
         for entry in entries
     ]

@@ -14,10 +14,14 @@ import torch
 
 from tests.training import tiny
 from training.by_source import SourceFigures, group_means, table
+from training.data.config import ManifestConfig
+from training.data.datasets import open_dataset
 from training.data.manifest import read_manifest
 from training.errors import TrainingError
+from training.fit import PhaseRun
 
 CARD = tiny.card()
+WIDTH, HEIGHT = CARD.width, CARD.height
 K = [60.0, 60.0, 63.5, 47.5]
 Entries = list[dict[str, Any]]
 
@@ -42,7 +46,7 @@ def entry(name: str, group: str = "rooms", k: list[float] | None = K, images: in
 
 
 def test_depth_normals_and_camera_are_as_written(tmp_path: Path) -> None:
-    (source,) = read_manifest(write(tmp_path, [entry("wall", images=3)]), CARD)
+    (source,) = read_manifest(write(tmp_path, [entry("wall", images=3)]), WIDTH, HEIGHT)
     batches = list(source.batches(chunk=2))
     assert [len(batch) for batch in batches] == [2, 1]
     depth, normals = batches[0].maps["depth"], batches[0].maps["normals"]
@@ -54,7 +58,7 @@ def test_depth_normals_and_camera_are_as_written(tmp_path: Path) -> None:
 
 
 def test_a_camera_that_nobody_knows_has_no_focal_length_and_no_normals(tmp_path: Path) -> None:
-    (source,) = read_manifest(write(tmp_path, [entry("wall", k=None)]), CARD)
+    (source,) = read_manifest(write(tmp_path, [entry("wall", k=None)]), WIDTH, HEIGHT)
     (batch,) = source.batches()
     assert batch.focal.isnan().all()
     assert batch.maps.keys() == {"depth"}
@@ -97,22 +101,43 @@ def test_faults_are_named(tmp_path: Path, change: Callable[[Entries], Any], expe
     path = write(tmp_path, entries)
     path.write_text(json.dumps(change(entries)))
     with pytest.raises(TrainingError, match=expected) as caught:
-        read_manifest(path, CARD)
+        read_manifest(path, WIDTH, HEIGHT)
     assert str(path) in str(caught.value)
 
 
 def test_what_is_no_json_and_what_is_not_there_is_said(tmp_path: Path) -> None:
     path = tmp_path / "real.json"
     with pytest.raises(TrainingError, match="No such file"):
-        read_manifest(path, CARD)
+        read_manifest(path, WIDTH, HEIGHT)
     path.write_text("{")
     with pytest.raises(TrainingError, match="not JSON"):
-        read_manifest(path, CARD)
+        read_manifest(path, WIDTH, HEIGHT)
 
 
 def test_depth_of_another_size_than_its_picture_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, [entry("wall")])
     cv2.imwrite(str(tmp_path / "wall/0.png"), np.ones((48, 64), np.uint16))
-    (source,) = read_manifest(path, CARD)
+    (source,) = read_manifest(path, WIDTH, HEIGHT)
     with pytest.raises(TrainingError, match=r"0\.png: is \(64, 48\), but 0\.jpg \(128, 96\)"):
         list(source.batches())
+
+
+def test_sources_are_a_data_set_that_keeps_some_from_training(tmp_path: Path) -> None:
+    path = write(tmp_path, [entry("wall", images=3), entry("unknown", k=None), entry("last", images=2)])
+    data = {"dataset": "manifest", "file": str(path), "width": WIDTH, "height": HEIGHT}
+
+    def lengths(**changes: Any) -> list[int]:
+        config = ManifestConfig.model_validate(data | changes)
+        return [len(open_dataset(config, split)) for split in ("train", "validation")]  # type: ignore[arg-type]
+
+    assert lengths() == [4, 2]
+    assert lengths(validation_sources=["wall", "last"]) == [1, 5]
+    batch = open_dataset(ManifestConfig.model_validate(data), "train").batch([0, 3])
+    assert batch.focal[0] == pytest.approx(30) and batch.focal[1].isnan()
+    assert batch.maps["normals"][1].isnan().all() and not batch.maps["normals"][0].isnan().all()
+    losses = PhaseRun(config := tiny.run_config(tasks=["depth", "normals"]), config.phases[1], tmp_path / "run", None)
+    assert all(np.isfinite(loss) for loss in losses.train_step(batch).values()), "an unknown lens teaches no depth"
+    with pytest.raises(TrainingError, match=r"has no source walls; it has wall, unknown, last"):
+        lengths(validation_sources=["walls"])
+    with pytest.raises(TrainingError, match="all of its sources are kept from training"):
+        lengths(validation_sources=["wall", "unknown", "last"])
