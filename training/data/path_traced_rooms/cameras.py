@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from avtar_ros.geometry.pinhole import Pinhole
 from training.data.path_traced_rooms.plan import Body, Piece, Room, Surface
 
-TABLE_VIEWS = 0.35
+TABLE_VIEWS = 0.45
+"""How many of the views that are tried: more of them than of others show too little, so that a third is left."""
 CLEARANCE = 0.12
 """Metres that a camera keeps from all boxes around pieces."""
 

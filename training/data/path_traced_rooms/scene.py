@@ -25,6 +25,10 @@ GLASSY = 0.9
 """Opacity below which a surface is glass."""
 
 
+MOST_SHAPES, MOST_LAMPS = 600, 40
+"""What scenes have at most, but for a few large ones."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """A scene of the tracer with class id and instance of each shape, in the order of `scene.shapes()`.
@@ -42,15 +46,17 @@ class Scene:
 class SceneBuilder:
     """Scenes from plans.
 
-    To trace paths the tracer runs through all materials, lamps and shapes that there are anywhere in the process, and
-    compiles its code for their kinds, in the order in which they were made. Hence none is kept beyond its scene, but
-    for one of each kind that is made first: so the code of all scenes is the same, and compiled once.
+    To trace paths the tracer runs through all materials, lamps and shapes that there are anywhere in the process. It
+    compiles its code for their kinds, in the order in which they were made, and for the highest number that one of them
+    has. Hence none is kept beyond its scene, but for one of each kind, which is made first, and the last of as many as
+    scenes have at most: so the code of nearly all scenes is the same, and compiled once.
     """
 
     def __init__(self, tracer: Any, store: ModelStore) -> None:
         self._mi = tracer
         self._store = store
         self._kinds = tracer.load_dict({"type": "scene"} | self._one_of_each(), parallel=False)
+        self._last = self._last_of_many()
 
     def build(self, room: Room) -> Scene:
         gc.collect()  # what is left of the scene before
@@ -187,6 +193,15 @@ class SceneBuilder:
     def _light(self, linear: NDArray[np.float32], weight: float) -> dict[str, Any]:
         radiance = {"type": "bitmap", "bitmap": self._mi.Bitmap(linear), "raw": True}
         return {"emitter": {"type": "area", "radiance": radiance, "sampling_weight": weight}}
+
+    def _last_of_many(self) -> Any:
+        """Something with the highest number that the tracer gives its things in nearly all scenes."""
+        plane = {"type": "ply", "filename": str(self._store.plane(1, 1))}
+        surface = _surface(self._bitmap(_plain((1.0, 1.0, 1.0))), 1.0, 0.0)
+        light = self._light(np.ones((1, 1, 3), np.float32), 1.0)
+        lamps = [self._mi.load_dict(plane | {"bsdf": surface} | light) for _ in range(MOST_LAMPS)]
+        shapes = [self._mi.load_dict(plane | {"bsdf": surface}) for _ in range(MOST_SHAPES)]
+        return lamps[-1], shapes[-1]
 
     def _one_of_each(self) -> dict[str, Any]:
         """A shape with each kind of material, and a lamp of each kind, far below the floor and dark.

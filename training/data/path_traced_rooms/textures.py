@@ -122,7 +122,7 @@ def brick(rng: Rng) -> Cover:
 
 
 def paint(rng: Rng) -> Cover:
-    if rng.random() < 0.55:
+    if rng.random() < 0.7:
         base = colour(rng, 0.15, 0.65, 0.97)
     else:
         base = colour(rng, 0.75, 0.3, 0.9)
