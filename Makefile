@@ -151,5 +151,5 @@ $(VENV)/docs.stamp: $(DESCRIPTION) $(VENV)/demo.stamp
 	@touch $@
 
 $(VENV)/test.stamp: $(DESCRIPTION) $(VENV)/tools.stamp
-	$(PIP) --no-build-isolation --editable '.[compile-check,docs,fleet,onnxruntime,rerun,ros-wheels,test,train]'
+	$(PIP) --no-build-isolation --editable '.[compile-check,docs,fleet,onnxruntime,rerun,ros-wheels,test,train,video]'
 	@touch $@ $(VENV)/demo.stamp $(VENV)/predict.stamp

@@ -24,6 +24,7 @@ EXTRAS = {
     ),
     "fleet": ("ray", "fsspec"),
     "rerun": ("rerun",),
+    "video": ("av",),
     "path-tracing": ("mitsuba", "drjit"),
 }  # fmt: skip
 """{extra: what it makes importable}."""
@@ -75,4 +76,4 @@ def _requirements(extra: str | None) -> list[str]:
 
 def _base_libraries() -> set[str]:
     """What is always needed, by the names that are imported."""
-    return {"PIL", "argcomplete", "cv2", "jinja2", "mcap", "numpy", "rosbags", "tqdm", "yaml", "zstandard"}
+    return {"PIL", "argcomplete", "cv2", "jinja2", "lz4", "mcap", "numpy", "rosbags", "tqdm", "yaml", "zstandard"}

@@ -7,6 +7,7 @@ The bag is made here unless one is given: a camera over a textured plane, as JPE
 command itself in a process of its own; the engine alone is measured in this one, before and after it, with as many
 threads and the images ready. `fps_ratio` is frames per second of the whole replay, judging and writing included, over
 those of the engine alone; `peak_rss_mb` is the most memory that the replay's process ever had.
+`bytes_a_frame` is what its maps take on the disk.
 `cpu_s` is what it spent on all cores, which says how much of the ratio is for want of them.
 """
 
@@ -100,7 +101,9 @@ def replay_cost(bag: Path, out: Path, arguments: list[str]) -> ReplayCost:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     model = options.model or find_resource(DEMO_MODEL)
-    arguments = ["--model", str(model), "--threads", str(options.threads), "--map-size", options.map_size]
+    arguments = ["--model", str(model), "--threads", str(options.threads)]
+    arguments += ["--exact"] if options.exact else []
+    arguments += ["--map-size", options.map_size] if options.map_size else []
     bag = options.bag or folder / "camera.mcap"
     if options.bag is None:
         write_bag(bag, options.seconds, options.rate, *options.size)
@@ -115,10 +118,11 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         "engine_fps": [round(value, 2) for value in alone],
         "cpu_s": round(cost.cpu_s, 1),
         "frames": cost.figures["frames"],
+        "bytes_a_frame": round((folder / "out" / "output.mcap").stat().st_size / max(1, cost.figures["frames"])),
         "output_mb": round((folder / "out" / "output.mcap").stat().st_size / MB, 1),
         "bag": str(options.bag) if options.bag else f"{options.seconds:g} s at {options.rate:g} Hz, {options.size}",
         "model": model.name,
-        "map_size": options.map_size,
+        "maps": f"{'exact' if options.exact else 'kept'}, {options.map_size or 'default size'}",
         "threads": options.threads,
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
@@ -133,7 +137,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of the bag made here")
     parser.add_argument("--rate", type=float, default=30.0, help="its images a second")
     parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"))
-    parser.add_argument("--map-size", choices=("camera", "model"), default="camera")
+    parser.add_argument("--map-size", choices=("camera", "model"), help="default: the replay's own")
+    parser.add_argument("--exact", action="store_true", help="raw maps, as --exact of the replay")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the engine, 0: one a core")
     parser.add_argument("--engine-seconds", type=float, default=ENGINE_SECONDS, help="for the engine alone, twice")
     parser.add_argument("--folder", type=Path, help="for bag and maps, which may need gigabytes")

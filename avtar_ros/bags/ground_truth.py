@@ -12,6 +12,7 @@ Read are these, raw images of the same content, raw float images (32FC1, 32FC3) 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -45,9 +46,21 @@ _LAYOUTS = {
 
 def encode_map(task: str, task_map: TaskMap) -> bytes:
     """A map (H, W[, 3]) as the bytes of a PNG file."""
-    stored = TASKS[task].storage.encode(task_map)
-    _, png = cv2.imencode(".png", stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_RGB2BGR))
+    return encode_png(TASKS[task].storage.encode(task_map))
+
+
+def encode_png(stored: NDArray[Any], options: Sequence[int] = ()) -> bytes:
+    """Integers (H, W) or RGB (H, W, 3) as the bytes of a PNG file; `options` are those of cv2.imencode."""
+    bgr = stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_RGB2BGR)
+    _, png = cv2.imencode(".png", bgr, list(options))
     return png.tobytes()
+
+
+def png_format(stored: NDArray[Any]) -> str:
+    """What compressed_image_transport calls a PNG of these integers."""
+    if stored.ndim == 3:
+        return "rgb8; png compressed bgr8"
+    return f"{'16UC1' if stored.dtype == np.uint16 else 'mono8'}; png compressed "
 
 
 def decode_map(task: str, message: Any) -> TaskMap:

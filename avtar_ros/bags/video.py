@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import ImageError
+from avtar_ros.extras import install_line
 
 FFMPEG = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
 FOXGLOVE = "foxglove_msgs/msg/CompressedVideo"
@@ -42,8 +43,7 @@ class VideoDecoder:
             import av
         except ImportError as error:
             raise ImageError(
-                f"it is video ({codec}), which PyAV decodes, and that is not installed ({error}). "
-                "Run: pip install 'avtar_ros[video]'"
+                f"it is video ({codec}), which PyAV decodes, and that is not installed. Run: {install_line('video')}"
             ) from error
         self._av = av
         try:

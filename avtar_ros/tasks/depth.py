@@ -16,6 +16,8 @@ from avtar_ros.tasks.metric import Figure, TaskMap
 from avtar_ros.tasks.task import Difference, Stability, Storage, Task
 from avtar_ros.tasks.words import Words
 
+SIGNIFICANT_BITS = 10
+
 
 def color_depth(depth: NDArray[np.float32], meaning: Meaning) -> Image:
     """Depth (H, W) in metres to Turbo, near = red; logarithmic over the range of the model; unknown = black."""
@@ -44,6 +46,13 @@ def _jitter(now: TaskMap, before: TaskMap) -> NDArray[np.float64]:
 def _millimetres(depth: TaskMap) -> NDArray[Any]:
     rounded = np.round(depth * 1000)
     return np.where((rounded > 0) & (rounded < 65535), rounded, 0).astype(np.uint16)
+
+
+def _ten_bits(millimetres: NDArray[Any]) -> NDArray[Any]:
+    """To SIGNIFICANT_BITS, an error of at most 1 in 1024: single millimetres of a prediction are noise."""
+    _, exponent = np.frexp(millimetres.astype(np.float32))
+    step = np.left_shift(1, np.maximum(exponent - SIGNIFICANT_BITS, 0))
+    return np.asarray(np.minimum((millimetres + step // 2) // step * step, 65534), np.uint16)
 
 
 def _metres(stored: NDArray[Any]) -> TaskMap:
@@ -83,6 +92,6 @@ DEPTH = Task(
         "Jitter where nothing moves, relative", "", False, 0.001,
         "how much distances change from frame to frame where nothing moves, as a share",
     ), _jitter),
-    storage=Storage(np.uint16, _millimetres, _metres),
+    storage=Storage(np.uint16, _millimetres, _metres, rounded=_ten_bits),
     words=Words(_figures, _sentence, lambda metres, meaning: f"{metres:.2f} m"),
 )

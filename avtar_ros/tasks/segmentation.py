@@ -143,7 +143,7 @@ SEGMENTATION = Task(
         "Flicker where nothing moves", "", False, 0.001,
         "share of pixels that change their class from frame to frame where nothing moves",
     ), _flicker),
-    storage=Storage(np.uint8, _class_ids, _class_ids),
+    storage=Storage(np.uint8, _class_ids, _class_ids, repeats=True),
     words=Words(_figures, _sentence, lambda class_id, meaning: _name(int(class_id), meaning)),
     overlaid=True,
 )

@@ -41,12 +41,18 @@ class Stability:
 
 @dataclass(frozen=True)
 class Storage:
-    """How a map is stored losslessly: `encode` gives integers of `dtype`, `decode` takes them or plain floats."""
+    """How a map is stored losslessly: `encode` gives integers of `dtype`, `decode` takes them or plain floats.
+
+    `rounded` leaves of a prediction's integers what means something.
+    """
 
     dtype: type[np.generic]
     encode: Callable[[TaskMap], NDArray[Any]]
     decode: Callable[[NDArray[Any]], TaskMap]
     channels: int = 0
+    rounded: Callable[[NDArray[Any]], NDArray[Any]] = lambda stored: stored
+    repeats: bool = False
+    """Whether neighbours are mostly the same, rather than a little different each."""
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,12 @@ def add_run_arguments(parser: Arguments) -> None:
         "--tasks", type=_tasks, metavar="A,B", help=f"of {', '.join(TASKS)} (default: all that the model has)"
     )
     parser.add_argument(
-        "--map-size", choices=get_args(MapSize), default="camera", help="size of the maps (default: %(default)s's)"
+        "--map-size", choices=get_args(MapSize), help="size of maps (default: the model's; with --exact the camera's)"
     )
+    parser.add_argument(
+        "--exact", action="store_true",
+        help="write maps as the raw real numbers of a live node, forty times as large as the pictures otherwise",
+    )  # fmt: skip
     parser.add_argument(
         "--passthrough", action="store_true", help="copy images, CameraInfo and ground truth into the output as well"
     )
@@ -60,6 +64,7 @@ def options_of(options: argparse.Namespace, bag: Path, out: Path, model: Path) -
         selection=Selection(options.every, options.start, options.duration),
         tasks=options.tasks,
         map_size=options.map_size,
+        exact=options.exact,
         passthrough=options.passthrough,
         per_frame=options.per_frame,
         threads=options.threads,

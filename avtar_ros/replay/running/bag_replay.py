@@ -56,7 +56,10 @@ class ReplayOptions:
     named: TopicOptions = field(default_factory=TopicOptions)
     selection: Selection = field(default_factory=Selection)
     tasks: tuple[str, ...] | None = None
-    map_size: MapSize = "camera"
+    map_size: MapSize | None = None
+    """None: the camera's where `exact`, else the model's."""
+    exact: bool = False
+    """Whether maps are written as real numbers, rather than as pictures without loss but that of rounding."""
     passthrough: bool = False
     per_frame: str | None = None
     rerun: Path | None = None
@@ -64,6 +67,10 @@ class ReplayOptions:
     max_depth_m: float | None = None
     tolerance_ms: float | None = None
     interpolate: bool = False
+
+    @property
+    def size(self) -> MapSize:
+        return self.map_size or ("camera" if self.exact else "model")
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
     keep_freed_memory()
     inputs = [options.bag, options.model]
     with open_bag(options.bag) as bag, ExitStack() as stack:
-        perception = Perception(engine, options.tasks, options.map_size)
+        perception = Perception(engine, options.tasks, options.size)
         cameras = _find_cameras(bag, perception, options)
         if options.rerun is not None:
             check_file(options.rerun, inputs, is_rerun_log)
@@ -89,7 +96,8 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
         judge = Judge(engine.card, options.max_depth_m, perception.tasks)
         begin = time.perf_counter()
         identity = _identity(options, engine)
-        with PartedOutput(options.out / PARTS, options.out / OUTPUT, identity, cameras, perception.tasks) as output:
+        files = options.out / PARTS, options.out / OUTPUT
+        with PartedOutput(*files, identity, cameras, perception.tasks, options.exact) as output:
             recalled = output.frames
             interrupted = _run(options, cameras, perception, output, judge)
         done = Run(
@@ -146,7 +154,8 @@ def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:
         "topics": str(options.topics),
         "lens": f"{options.named.info_topic} {options.named.rectified}",
         "tasks": str(options.tasks),
-        "map_size": options.map_size,
+        "map_size": options.size,
+        "exact": str(options.exact),
         "passthrough": str(options.passthrough),
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from avtar_ros.bags.ground_truth import encode_map
+from avtar_ros.bags.ground_truth import encode_map, encode_png
 from avtar_ros.files import write_bytes
 from avtar_ros.names import file_path
 from avtar_ros.outputs import remove_made
@@ -56,7 +56,9 @@ def _npz(perceived: PerceivedFrame) -> Iterator[tuple[Path, bytes]]:
 
 def _png(perceived: PerceivedFrame) -> Iterator[tuple[Path, bytes]]:
     for task, task_map in perceived.maps.items():
-        yield _folder(perceived) / task / f"{perceived.recorded.frame.stamp_ns}.png", encode_map(task, task_map)
+        stored = perceived.stored.get(task)
+        png = encode_map(task, task_map) if stored is None else encode_png(stored)
+        yield _folder(perceived) / task / f"{perceived.recorded.frame.stamp_ns}.png", png
 
 
 def _folder(perceived: PerceivedFrame) -> Path:

@@ -21,21 +21,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import cv2
 import numpy as np
 from mcap.reader import NonSeekingReader
 from rosbags.typesys import Stores, get_typestore
 
 from avtar_ros.bags.bag import BagError
+from avtar_ros.bags.ground_truth import decode_map, encode_png, png_format
 from avtar_ros.bags.mcap_stored import stored_chunks
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
-from avtar_ros.bags.writing import IMAGE, BagWriter
+from avtar_ros.bags.writing import COMPRESSED_IMAGE, IMAGE, BagWriter
 from avtar_ros.files import partial_name, write_text
 from avtar_ros.outputs import remove_made
-from avtar_ros.replay.running.perceived import PerceivedFrame, map_topic
+from avtar_ros.replay.running.perceived import PerceivedFrame, map_topic, packed_map_topic
 from avtar_ros.tasks import TASKS, Maps
 
 PART_FRAMES = 50
 """How many frames are at most lost when the process is killed."""
+NOISY = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
+"""How PNGs are written: predictions never repeat, and looking for what does takes more time and space."""
 IDENTITY = "identity.json"
 PART_FILES = r"(identity|[0-9]{6,})\.json(\.partial)?"
 
@@ -64,12 +68,15 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
         identity: Mapping[str, str],
         cameras: Sequence[RecordedCamera],
         tasks: Sequence[str],
+        exact: bool = True,
     ) -> None:
         self._folder = folder
         self._path = path
-        self._tasks_by_topic = {map_topic(c.topic, task): task for c in cameras for task in tasks}
+        self.exact = exact
+        self._topic = map_topic if exact else packed_map_topic
+        self._tasks_by_topic = {self._topic(c.topic, task): task for c in cameras for task in tasks}
         self._tasks = tuple(tasks)
-        self._topics = _topics(cameras, tasks)
+        self._topics = self._all_topics(cameras)
         self._latencies_ns: list[int] = []
         text = json.dumps(dict(identity), indent=1) + "\n"
         if not _holds(folder / IDENTITY, text):
@@ -108,8 +115,13 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
         for topic, message in recorded.messages:
             self._bag.write_message(topic, frame.stamp_ns, self._topics[topic], message)
         for task, task_map in perceived.maps.items():
-            topic = map_topic(recorded.topic, task)
-            self._bag.write_image(topic, frame.stamp_ns, frame.frame_id, task_map, TASKS[task].encoding)
+            topic = self._topic(recorded.topic, task)
+            if self.exact:
+                self._bag.write_image(topic, frame.stamp_ns, frame.frame_id, task_map, TASKS[task].encoding)
+            else:
+                stored = perceived.stored[task]
+                form, png = png_format(stored), encode_png(stored, () if TASKS[task].storage.repeats else NOISY)
+                self._bag.write_compressed(topic, frame.stamp_ns, frame.frame_id, form, png)
         self._latencies_ns.append(perceived.latency_ns)
         if len(self._latencies_ns) == PART_FRAMES:
             self._finish_part()
@@ -117,6 +129,22 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
     def discard_parts(self) -> None:
         """Forget the parts; the file stays, and cannot be continued any more."""
         remove_made(self._folder, PART_FILES)
+
+    def _all_topics(self, cameras: Sequence[RecordedCamera]) -> dict[str, str]:
+        """All topics that are written with their message types, in an order of their own."""
+        kind = IMAGE if self.exact else COMPRESSED_IMAGE
+        pairs = [(self._topic(camera.topic, task), kind) for camera in cameras for task in self._tasks]
+        for camera in cameras:
+            if camera.matching.keep_messages:
+                pairs += [(topic, camera.bag.topics[topic].msgtype) for topic in camera.passed_topics]
+        maps = len(cameras) * len(self._tasks)
+        for topic, _ in pairs[:maps]:
+            if [name for name, _ in pairs].count(topic) > 1:
+                raise BagError(
+                    f"{cameras[0].bag.path}: two things would be written to {topic}. Replay one camera at a time, and "
+                    "without the input topics."
+                )
+        return dict(pairs)
 
     def _finish_part(self) -> None:
         part = Part(self._bag.flush(), tuple(self._latencies_ns))
@@ -132,9 +160,12 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
                 if channel.topic not in self._tasks_by_topic:
                     continue
                 task = TASKS[self._tasks_by_topic[channel.topic]]
-                message: Any = types.deserialize_cdr(stored.data, IMAGE)
-                shape = task.shape(message.height, message.width)
-                maps[task.name] = np.frombuffer(message.data, task.dtype).reshape(shape)
+                message: Any = types.deserialize_cdr(stored.data, self._topics[channel.topic])
+                if self.exact:
+                    shape = task.shape(message.height, message.width)
+                    maps[task.name] = np.frombuffer(message.data, task.dtype).reshape(shape)
+                else:
+                    maps[task.name] = decode_map(task.name, message)
                 if len(maps) == len(self._tasks):
                     yield maps
                     maps = {}
@@ -149,22 +180,6 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
                 self._bag.close()
         finally:
             self._bag.abandon()
-
-
-def _topics(cameras: Sequence[RecordedCamera], tasks: Sequence[str]) -> dict[str, str]:
-    """All topics that are written with their message types, in an order of their own."""
-    pairs = [(map_topic(camera.topic, task), IMAGE) for camera in cameras for task in tasks]
-    for camera in cameras:
-        if camera.matching.keep_messages:
-            pairs += [(topic, camera.bag.topics[topic].msgtype) for topic in camera.passed_topics]
-    maps = len(cameras) * len(tasks)
-    for topic, _ in pairs[:maps]:
-        if [name for name, _ in pairs].count(topic) > 1:
-            raise BagError(
-                f"{cameras[0].bag.path}: two things would be written to {topic}. Replay one camera at a time, and "
-                "without the input topics."
-            )
-    return dict(pairs)
 
 
 def _holds(path: Path, text: str) -> bool:

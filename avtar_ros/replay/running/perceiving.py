@@ -33,7 +33,8 @@ def replay(
         _judge(judge, perceived)
         yield perceived
     with ThreadPoolExecutor(1) as writer:
-        for perceived in prefetch(perceive(perception, recorded), depth=2):
+        fresh = perceive(perception, recorded)
+        for perceived in prefetch(fresh if output.exact else _quantised(fresh), depth=2):
             writing = writer.submit(output.write, perceived)
             try:
                 _judge(judge, perceived)
@@ -51,6 +52,15 @@ def perceive(
         maps = perception.finish(inferred.recorded.frame, inferred.outputs)
         latency_ns = inferred.latency_ns + time.perf_counter_ns() - begin_ns
         yield PerceivedFrame(inferred.recorded, maps, latency_ns)
+
+
+def _quantised(frames: Iterable[PerceivedFrame]) -> Generator[PerceivedFrame, None, None]:
+    for perceived in prefetch(_generated(frames), depth=2):
+        yield perceived.quantised()
+
+
+def _generated(frames: Iterable[PerceivedFrame]) -> Generator[PerceivedFrame, None, None]:
+    yield from frames
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,16 +12,17 @@ import pytest
 
 from avtar_ros.bags.ground_truth import CAMERA_TOPIC, decode_map
 from avtar_ros.bags.reading import open_bag
-from avtar_ros.bags.recorded_frames import RecordedCamera
+from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.metrics import StreamingMetrics, known_figures
 from avtar_ros.perception import Perception
 from avtar_ros.replay.cli import main
-from avtar_ros.replay.running import perceiving
+from avtar_ros.replay.running import parts, perceiving
 from avtar_ros.replay.running.bag_replay import PARTS
 from avtar_ros.replay.running.perceived import map_topic
 from avtar_ros.tasks import TASKS
+from avtar_ros.tasks.normals import angles_deg
 from tests.tiny_bags import START_NS, image, stamps, write_ros1_bag, write_ros2_bag, write_truth_bag
 from tests.tiny_models import CLASSES, write_tiny_model
 
@@ -33,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(bag: Path, model: Path, out: Path, *more: str) -> int:
-    return main([str(bag), "--model", str(model), "--out", str(out), "--threads", "1", *more])
+    return main([str(bag), "--model", str(model), "--out", str(out), "--threads", "1", "--exact", *more])
 
 
 def figures(out: Path) -> dict[str, float]:
@@ -333,3 +335,52 @@ def test_wrong_usage_is_answered_with_the_usage(arguments: list[str], capsys) ->
         main(arguments)
     assert caught.value.code == 2
     assert "usage: avtar-replay" in capsys.readouterr().err
+
+
+def run_kept(bag: Path, model: Path, out: Path, *more: str) -> int:
+    """As it is done by default."""
+    return main([str(bag), "--model", str(model), "--out", str(out), "--threads", "1", *more])
+
+
+def test_by_default_maps_are_pictures_of_the_models_size_close_to_the_exact_ones(tmp_path: Path, model: Path) -> None:
+    bag = write_truth_bag(tmp_path / "x.mcap", frames=3)
+    assert run_kept(bag, model, tmp_path / "kept") == 0
+    assert run(bag, model, tmp_path / "exact", "--map-size", "model") == 0
+    formats = {"segmentation": "mono8", "depth": "16UC1", "normals": "rgb8", "edges": "mono8"}
+    with open_bag(tmp_path / "kept/output.mcap") as kept, open_bag(tmp_path / "exact/output.mcap") as exact:
+        for task in TASKS:
+            topic = map_topic(CAMERA_TOPIC, task)
+            pictures = [m.message for m in kept.messages([f"{topic}/compressed"])]
+            assert {m.format.partition("; png compressed")[0] for m in pictures} == {formats[task]}
+            found = [decode_map(task, message) for message in pictures]
+            expected = [decode_map(task, m.message) for m in exact.messages([topic])]
+            assert [m.header.stamp.nanosec for m in pictures] == [stamp % 10**9 for stamp in stamps(3)]
+            for got, wanted in zip(found, expected, strict=True):
+                assert got.shape == wanted.shape
+                if task == "segmentation":
+                    np.testing.assert_array_equal(got, wanted)
+                elif task == "depth":
+                    np.testing.assert_allclose(got, wanted, rtol=1 / 1024, atol=0.0006)
+                elif task == "normals":
+                    assert angles_deg(got, wanted).max() <= 0.5
+                else:
+                    np.testing.assert_allclose(got, wanted, atol=0.5 / 255 + 1e-6)
+
+
+def test_what_is_judged_is_what_is_kept(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "PART_FRAMES", 2)
+    bag = write_truth_bag(tmp_path / "x.mcap", frames=5)
+    assert run_kept(bag, model, tmp_path / "whole") == 0
+    frames = RecordedCamera.frames
+
+    def interrupted(camera: RecordedCamera, *arguments: object) -> Iterator[RecordedFrame]:
+        for i, frame in enumerate(frames(camera, *arguments)):
+            if i == 3:
+                raise KeyboardInterrupt
+            yield frame
+
+    monkeypatch.setattr(RecordedCamera, "frames", interrupted)
+    assert run_kept(bag, model, tmp_path / "out") == 130
+    monkeypatch.setattr(RecordedCamera, "frames", frames)
+    assert run_kept(bag, model, tmp_path / "out") == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")

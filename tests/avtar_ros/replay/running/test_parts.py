@@ -99,7 +99,7 @@ def test_where_writing_fails_finished_parts_are_kept_and_the_next_run_continues(
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
     bag = write_harder_and_harder(tmp_path / "x.mcap")
-    arguments = [str(bag), "--model", str(model), "--threads", "1", "--out"]
+    arguments = [str(bag), "--model", str(model), "--threads", "1", "--exact", "--out"]
     assert main([*arguments, str(tmp_path / "whole")]) == 0
     resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     capsys.readouterr()
