@@ -14,7 +14,7 @@ PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-ve
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo predict test test-jazzy test-humble test-lowest test-ros lint docs test-gpu gpu-tests chromium gcc clean
+.PHONY: help demo predict test test-jazzy test-humble test-lowest test-ros lint docs test-gpu gpu-tests bindings chromium gcc clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ predict: $(VENV)/predict.stamp  ## make maps of your pictures, video or camera: 
 	    $(if $(FOCAL_PX),--focal-px '$(FOCAL_PX)') $(if $(filter command line,$(origin OUT)),--out '$(OUT)') \
 	    $(if $(SHOW),--show)
 
-test: lint chromium gcc  ## check style, types and Dockerfiles, then run every test
+test: lint bindings chromium gcc  ## check style, types and Dockerfiles, then run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --durations 15
 	@$(MAKE) --no-print-directory test-jazzy test-humble
 
@@ -105,6 +105,17 @@ $(ROS_VENV)/stamp: $(VENV)/test.stamp
 	    install --constraint constraints.txt 'ros-rclpy[fastrtps]' ros-kilted-common-interfaces osrf-pycommon
 	@$(call SEE_VENV,$(ROS_VENV))
 	@touch $@
+
+# NVIDIA's bindings of TensorRT, 1 MB each, that tests hold the code against; they skip without, saying so.
+BINDINGS := 10.3.0 10.7.0 10.13.3.9 10.16.1.11 11.0.0.114 11.4.0.106
+
+bindings: $(VENV)/test.stamp
+	@for version in $(BINDINGS); do \
+	    ls $(VENV)/bindings/tensorrt_cu12_bindings-$$version-* >/dev/null 2>&1 \
+	        || $(VENV)/bin/python -m pip --quiet --disable-pip-version-check download --no-deps \
+	            --only-binary :all: --dest $(VENV)/bindings "tensorrt-cu12-bindings==$$version" 2>/dev/null \
+	        || echo "bindings of TensorRT $$version could not be had: their test is skipped"; \
+	done
 
 # What tests use and skip without, saying so: a browser to open the report, a compiler to link NVIDIA's builder.
 chromium gcc:

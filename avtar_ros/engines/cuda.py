@@ -95,7 +95,9 @@ class PyCuda(Cuda):
         except ImportError as error:
             raise CudaError(
                 f"pycuda is not installed, or does not find CUDA's driver ({error}). On a machine with an NVIDIA GPU "
-                f"run: {install_line('tensorrt')} (the extra avtar_ros[tensorrt])"
+                f"run: {install_line('tensorrt')} (the extra avtar_ros[tensorrt]). It is compiled there, which takes "
+                "a C++ compiler, Python's headers (apt install g++ python3-dev) and CUDA's nvcc in PATH "
+                "(/usr/local/cuda/bin)."
             ) from error
         self._driver = driver
         with self._translated("finding a GPU"):
