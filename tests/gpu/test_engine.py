@@ -46,6 +46,16 @@ def test_a_built_engine_gives_its_models_maps_and_says_for_which_gpu_it_is(
     assert (sidecar.gpu, sidecar.tensorrt, sidecar.cuda) == (gpu, machine.tensorrt, machine.cuda)
 
 
+def test_an_engine_for_single_images_is_built_verified_and_runs(
+    built: Built, avtar_engine: Run, tmp_path: Path
+) -> None:
+    engine = tmp_path / "single.engine"
+    assert avtar_engine("build", built.model, "--out", engine, "--level", 0)["sidecar"]["verified"] is True
+    with open_engine(engine) as opened:
+        given = images(opened, 3)
+        assert all(len(maps) == 3 for maps in opened.infer(given).values())
+
+
 def test_building_again_does_nothing(built: Built, avtar_engine: Run) -> None:
     before = built.engine.stat().st_mtime_ns
     assert avtar_engine("build", built.model, "--out", built.engine, "--batch", BATCH)["changes"] == []
