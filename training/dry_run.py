@@ -12,11 +12,15 @@ import torch
 
 from avtar_ros.model_card import ModelCard
 from avtar_ros.progress import Progress
+from training import processes
 from training.build import check_buildable, parameter_table, starting_point
-from training.config import RunConfig
+from training.config import PhaseConfig, RunConfig
 from training.data.batch import Batch
 from training.fit import PhaseRun
 from training.tasks import LEARNT
+
+CPU_PIXELS = 2**19
+"""How many pixels are enough for a step on a CPU, beside the two images that are the least."""
 
 
 def dry_run(config: RunConfig) -> list[float]:
@@ -35,10 +39,13 @@ def dry_run(config: RunConfig) -> list[float]:
     times = []
     with tempfile.TemporaryDirectory() as folder:
         for phase in config.phases:
+            whole, phase = phase, _rehearsed(phase, config)
             run = PhaseRun(config, phase, Path(folder) / phase.name, before)
             print(f"phase {phase.name}\n{parameter_table(run.model)}", flush=True)
-            Progress.remark(f"one step of {phase.batch_size} images ...")
-            batch = random_batch(run.card, phase.batch_size, phase.downscale).to(run.device)
+            images = phase.batch_size
+            of_all = f" of the phase's {whole.batch_size}" if images < whole.batch_size else ""
+            Progress.remark(f"taking a step of {images}{of_all} images on the {run.device.type} ...")
+            batch = random_batch(run.card, images, phase.downscale).to(run.device)
             if run.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(run.device)
             began = time.monotonic()
@@ -46,8 +53,17 @@ def dry_run(config: RunConfig) -> list[float]:
             times.append(seconds := time.monotonic() - began)
             print("  ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
             peak = _peak_gb(run.device)
-            print(f"a step of {phase.batch_size} images: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
+            print(f"a step of {images} images: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
     return times
+
+
+def _rehearsed(phase: PhaseConfig, config: RunConfig) -> PhaseConfig:
+    """The phase, on a CPU with so much of its batch that a step does not take minutes."""
+    if processes.device().type != "cpu":
+        return phase
+    pixels = config.data.width * config.data.height // phase.downscale**2
+    images = min(phase.batch_size, max(2, CPU_PIXELS // pixels))
+    return phase.model_copy(update={"batch_size": images, "accumulate": min(phase.accumulate, images)})
 
 
 def random_batch(card: ModelCard, images: int, downscale: int = 1) -> Batch:

@@ -31,8 +31,11 @@ def held_out_rooms(count: int, first_seed: int, card: ModelCard, chunk: int = 16
         yield render_rooms(range(start, min(start + chunk, first_seed + count)), card.width, card.height)
 
 
-def held_out_images(data: DataConfig, card: ModelCard, chunk: int = 16) -> Iterator[Batch]:
-    """The validation images of a data set, `chunk` at a time, without class ids where its classes are not the card's.
+def held_out_images(
+    data: DataConfig, card: ModelCard, most: int | None = None, chunk: int = 16
+) -> Iterator[Batch]:
+    """The validation images of a data set, or the first `most` of them, `chunk` at a time, without class ids where its
+    classes are not the card's.
 
     Raises TrainingError where the images have another size than the model takes.
     """
@@ -42,8 +45,9 @@ def held_out_images(data: DataConfig, card: ModelCard, chunk: int = 16) -> Itera
             "Set `width` and `height` in the config."
         )
     dataset = open_dataset(data, "validation")
-    for start in range(0, len(dataset), chunk):
-        batch = dataset.batch(range(start, min(start + chunk, len(dataset))))
+    number = len(dataset) if most is None else min(most, len(dataset))
+    for start in range(0, number, chunk):
+        batch = dataset.batch(range(start, min(start + chunk, number)))
         if dataset.classes != card.classes:
             batch.maps.pop(SEGMENTATION.name, None)
         yield batch

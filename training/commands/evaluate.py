@@ -14,6 +14,7 @@ from avtar_ros.command_line import DONE, Command, positive_int
 from avtar_ros.files import make_folder, write_text
 from avtar_ros.outputs import check_file, is_figures
 from avtar_ros.progress import Progress
+from training import seeds
 from training.commands.options import add_rooms, figures_text
 from training.overrides import add_set
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     on.add_argument("--manifest", type=Path, metavar="FILE",
                     help="measure on the RGB-D images that this JSON file lists (docs/data.md)")  # fmt: skip
     add_rooms(parser, positive_int)
+    parser.set_defaults(rooms=None)  # with --data it is a limit, and none where it is not given
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     add_set(parser)
 
@@ -71,10 +73,14 @@ def _by_data(options: argparse.Namespace, card: ModelCard, infer: Infer) -> tupl
     from training.evaluate import evaluate
 
     figures: dict[str, dict[str, float]] = {}
+    texts = []
     for what, batches in _unseen(options, card):
         with Progress(unit="image", desc=what) as progress:
-            figures[what] = evaluate(infer, card, _counted(batches, progress))
-    text = "\n".join(f"{what}:\n{figures_text(found)}" for what, found in figures.items())
+            images = _Counted(batches, progress)
+            figures[what] = evaluate(infer, card, images)
+        held_out = f"{images.number} images held out from training, of: " if options.data else ""
+        texts.append(f"{held_out}{what}\n{figures_text(figures[what])}")
+    text = "\n\n".join(texts)
     return text, figures if len(figures) > 1 else next(iter(figures.values()))
 
 
@@ -95,20 +101,28 @@ def _unseen(options: argparse.Namespace, card: ModelCard) -> Iterator[tuple[str,
     from training.evaluate import held_out_images, held_out_rooms
 
     if not options.data:
-        rooms = f"{options.rooms} rooms from seed {options.seed}"
-        yield rooms, held_out_rooms(options.rooms, options.seed, card)
+        number = options.rooms or seeds.HELD_OUT_ROOMS
+        yield f"{number} rooms from seed {options.seed}", held_out_rooms(number, options.seed, card)
         return
     met: Counter[str] = Counter()
     for data in load_config(options.data, settings=options.set).data.single:
         met[data.description] += 1
         number = met[data.description]
-        yield data.description + (f" ({number})" if number > 1 else ""), held_out_images(data, card)
+        yield data.description + (f" ({number})" if number > 1 else ""), held_out_images(data, card, options.rooms)
 
 
-def _counted(batches: Iterator[Batch], progress: Progress) -> Iterator[Batch]:
-    for batch in batches:
-        yield batch
-        progress.update(len(batch))
+class _Counted:
+    """Batches, of which `number` images have been taken so far, as the progress shows."""
+
+    def __init__(self, batches: Iterator[Batch], progress: Progress) -> None:
+        self.number = 0
+        self._batches, self._progress = batches, progress
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._batches:
+            yield batch
+            self.number += len(batch)
+            self._progress.update(len(batch))
 
 
 EVALUATE = Command("measure a model on images that it never saw", DESCRIPTION, add_arguments, run)

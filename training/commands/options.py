@@ -9,7 +9,10 @@ from training import seeds
 
 
 def add_rooms(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:
-    parser.add_argument("--rooms", type=count, default=seeds.HELD_OUT_ROOMS, help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--rooms", type=count, default=seeds.HELD_OUT_ROOMS,
+        help=f"how many rooms (default: {seeds.HELD_OUT_ROOMS}), or how many images at most",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=seeds.HELD_OUT, help="of the first room (default: %(default)s)")
 
 
