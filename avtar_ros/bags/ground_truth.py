@@ -23,6 +23,7 @@ from avtar_ros.bags.writing import BagWriter
 from avtar_ros.decoding import decode_picture
 from avtar_ros.images import ImageError, Layout, depth_metres, is_compressed, pixels
 from avtar_ros.tasks import TASKS, Maps, TaskMap
+from avtar_ros.transports import unpack_zstd
 
 CAMERA_TOPIC = "/camera/image_raw/compressed"
 CAMERA_INFO_TOPIC = "/camera/camera_info"
@@ -70,6 +71,8 @@ def decode_map(task: str, message: Any) -> TaskMap:
     """
     if is_compressed(message) and "compressedDepth" in message.format:
         return depth_metres(message)
+    if is_compressed(message) and message.format == "zstd":
+        message = unpack_zstd(message)
     stored = _picture(message) if is_compressed(message) else pixels(message, _LAYOUTS)[1]
     storage = TASKS[task].storage
     channels = stored.shape[2] if stored.ndim == 3 else 0

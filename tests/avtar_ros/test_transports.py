@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zstandard
 
+from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.errors import ImageError
 from avtar_ros.images import depth_metres, encoding_of, to_rgb
 from tests.packed_depth import HEADER, png, rvl, zstd_image
@@ -53,6 +54,7 @@ PACKED = {
 @pytest.mark.parametrize("name", PACKED)
 def test_depth_is_the_same_however_it_is_packed(name: str) -> None:
     np.testing.assert_array_equal(depth_metres(PACKED[name]), METRES)
+    np.testing.assert_array_equal(decode_map("depth", PACKED[name]), METRES)
 
 
 @pytest.mark.parametrize("data", [QUANTISED + png(INVERSE), QUANTISED + rvl(INVERSE)])

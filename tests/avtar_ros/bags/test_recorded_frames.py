@@ -11,7 +11,7 @@ import pytest
 from avtar_ros.bags.ground_truth import CAMERA_TOPIC
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import Matching, RecordedCamera
-from avtar_ros.bags.writing import BagWriter
+from avtar_ros.bags.writing import IMAGE, BagWriter
 from tests.tiny_bags import HEIGHT, INTERVAL_NS, START_NS, WIDTH, image, stamps, truth, write_ros1_bag, write_truth_bag
 
 TASKS = ("segmentation", "depth", "normals", "edges")
@@ -126,3 +126,53 @@ def test_depth_taken_with_the_image_is_not_changed_by_interpolation(tmp_path: Pa
         between = RecordedCamera.find(bag, ["depth"], matching=Matching(interpolate=True))
         for expected, frame in zip(plain, between.frames(), strict=True):
             np.testing.assert_array_equal(frame.truth["depth"], expected)
+
+
+@pytest.mark.parametrize("late", ["camera", "depth"])
+@pytest.mark.parametrize("late_ns", [600_000_000, 10 * 10**9])
+def test_streams_that_are_recorded_seconds_apart_are_matched_all(tmp_path: Path, late: str, late_ns: int) -> None:
+    shots = [(stamp, kind, i) for i, stamp in enumerate(stamps(40)) for kind in ("camera", "depth")]
+    events = sorted((stamp + (late_ns if kind == late else 0), kind, i) for stamp, kind, i in shots)
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for log_ns, kind, i in events:
+            header = bag._header(stamps(40)[i], "optical")
+            millimetres = np.full((HEIGHT, WIDTH), 1000 + i, np.uint16)
+            pixels, encoding = (image(i), "rgb8") if kind == "camera" else (millimetres, "16UC1")
+            data = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+            message = bag._message(IMAGE)(header, HEIGHT, WIDTH, encoding, 0, data.size // HEIGHT, data)
+            topic = "/cam/color/image" if kind == "camera" else "/cam/depth/image"
+            bag.write(topic, log_ns, IMAGE, bag._types.serialize_cdr(message, IMAGE))
+    with open_bag(tmp_path / "x.mcap") as bag:
+        camera = RecordedCamera.find(bag, ["depth"])
+        depths = [float(frame.truth["depth"][0, 0]) for frame in camera.frames()]
+        assert depths == pytest.approx([1 + i / 1000 for i in range(40)])
+        first_ns = stamps(40)[0] + (late_ns if late == "camera" else 0)
+        part = [frame.truth["depth"][0, 0] for frame in camera.frames(window_ns=(first_ns, first_ns + 10**8))]
+    assert part == pytest.approx([1, 1.001, 1.002, 1.003])
+    assert camera.notes == []
+
+
+def test_images_without_truth_are_counted_and_said(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(stamps(10)):
+            bag.write_image("/cam/color/image", stamp, "optical", image(i), "rgb8")
+            if i % 2:
+                bag.write_image("/cam/depth/image", stamp, "optical", np.ones((HEIGHT, WIDTH), np.uint16), "16UC1")
+    with open_bag(tmp_path / "x.mcap") as bag:
+        camera = RecordedCamera.find(bag, ["depth"])
+        assert sum("depth" in frame.truth for frame in camera.frames()) == 5
+    (note,) = camera.notes
+    assert note.startswith("5 of 10 images have no message of /cam/depth/image within 16.7 ms of their stamp")
+
+
+def test_a_frame_has_the_lens_of_the_camera_info_in_force(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(stamps(6)):
+            if i in (1, 2, 4):
+                focal = {1: 0, 2: 50, 4: 70}[i]
+                k = np.array([[focal, 0, 32], [0, focal, 24], [0, 0, 1]], float) if focal else np.zeros((3, 3))
+                bag.write_camera_info("/cam/camera_info", stamp, "optical", WIDTH, HEIGHT, k)
+            bag.write_image("/cam/image", stamp, "optical", image(i), "rgb8")
+    with open_bag(tmp_path / "x.mcap") as bag:
+        frames = list(RecordedCamera.find(bag, []).frames())
+    assert [frame.frame.focal_px for frame in frames] == [50, 50, 50, 50, 70, 70]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def encoded(codec: str, every: int = 4, b_frames: int = 0) -> list[tuple[int, by
     av = pytest.importorskip("av", reason="PyAV is not installed")
     context = av.CodecContext.create(codec, "w")
     context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-    context.time_base, context.framerate = "1/30", 30
+    context.time_base, context.framerate = Fraction(1, 30), Fraction(30)
     context.options = {"g": str(every), "bf": str(b_frames), "crf": "5", "x265-params": "log-level=none"}
     packets = []
     for i in [*range(FRAMES), None]:
