@@ -8,7 +8,7 @@ from avtar_ros.model_card import read_onnx_card
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.data.config import RoomsConfig, TaughtConfig
-from training.data.teachers.sources import UNKNOWN_LICENCE, find_model, licence_of
+from training.hub import UNKNOWN_LICENCE, find_model, licence_of
 
 TAUGHT = "taught by "
 

@@ -24,7 +24,7 @@ from training.data.dataset import Dataset
 from training.data.packed import default_cache
 from training.data.teachers.labelling import Labeller, fit_once
 from training.data.teachers.opening import open_teachers
-from training.data.teachers.sources import find_model
+from training.hub import find_model
 from training.tasks import LEARNT
 
 VERSION = 1  # counts up whenever the same images and teachers give other labels

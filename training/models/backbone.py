@@ -11,6 +11,7 @@ from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone, AutoConfig
 
 from training.config import BackboneConfig
 from training.errors import TrainingError
+from training.hub import find_model
 from training.models.families import FAMILIES
 from training.models.stages import Family, ReplacedLayer, Stage
 
@@ -72,8 +73,14 @@ def load_backbone(config: BackboneConfig) -> nn.Module:
     else:
         kind = "folder" if Path(config.pretrained).exists() else "hub name"
         where = f"model.backbone.pretrained: cannot load the {kind} {config.pretrained!r}"
+    source = None
+    if config.pretrained is not None:
+        try:
+            source = find_model(config.pretrained)
+        except TrainingError as error:
+            raise TrainingError(f"{where}: {error}") from error
     try:
-        return _load(config)
+        return _load(config, source)
     except TrainingError:
         raise
     except Exception as error:  # settings that do not go together end in whatever they first break
@@ -81,11 +88,12 @@ def load_backbone(config: BackboneConfig) -> nn.Module:
         raise TrainingError(f"{where}: {type(error).__name__}: {what}") from error
 
 
-def _load(config: BackboneConfig) -> nn.Module:
-    if config.pretrained is None:
+def _load(config: BackboneConfig, source: Path | None) -> nn.Module:
+    """From the folder `source`, or from scratch."""
+    if source is None:
         hf_config = AutoConfig.for_model(**config.settings)
     else:
-        hf_config = AutoConfig.from_pretrained(config.pretrained, **config.settings)
+        hf_config = AutoConfig.from_pretrained(source, local_files_only=True, **config.settings)
     _family(hf_config)
     defaults = type(hf_config)()
     if unknown := [key for key in config.settings if not hasattr(defaults, key)]:
@@ -93,14 +101,14 @@ def _load(config: BackboneConfig) -> nn.Module:
     hf_config.out_features = [name for name in hf_config.stage_names if name != "stem"]
     if isinstance(getattr(hf_config, "hidden_sizes", None), tuple):  # FocalNet's default, which it adds to a list
         hf_config.hidden_sizes = list(hf_config.hidden_sizes)
-    if config.pretrained is None:
+    if source is None:
         from_scratch: nn.Module = AutoBackbone.from_config(hf_config, attn_implementation="eager")
         return from_scratch
     # Not AutoBackbone.from_pretrained: it asks the hub whether the name exists, even where that is a folder.
     model: Any = MODEL_FOR_BACKBONE_MAPPING[type(hf_config)]
     try:
         pretrained: nn.Module = model.from_pretrained(
-            config.pretrained, config=hf_config, attn_implementation="eager", use_safetensors=True
+            source, config=hf_config, attn_implementation="eager", use_safetensors=True, local_files_only=True
         )
     except OSError as error:
         raise TrainingError(

@@ -14,9 +14,9 @@ from tests.training import tiny_teachers
 from training.data.teachers.config import TeacherConfig
 from training.data.teachers.opening import classes_of_teachers, open_teachers
 from training.data.teachers.opinion import Opinion, Teacher
-from training.data.teachers.sources import find_model, licence_of
 from training.data.vocabulary import vocabulary
 from training.errors import TrainingError
+from training.hub import find_model, licence_of
 
 HEIGHT, WIDTH = 48, 64
 FOCAL = torch.tensor([40.0, 80.0])
@@ -224,9 +224,13 @@ def test_a_path_is_never_looked_for_on_the_hub(tmp_path: Path, monkeypatch: pyte
     for model in ("./models/none", "/models/none", "~/none", "models/some/none", "none", str(tmp_path / "none")):
         with pytest.raises(TrainingError, match=r"no such folder\. Give a folder with a model's config"):
             find_model(model)
-    with pytest.raises(TrainingError, match=r"none\.onnx: no such file of a teacher"):
+    with pytest.raises(TrainingError, match=r"none\.onnx: no such file of a model"):
         find_model("models/none.onnx")
     assert find_model(str(tmp_path)) == tmp_path
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(TrainingError, match=r"runs/backbone: no such folder"):
+        find_model("runs/backbone")
 
 
 @pytest.mark.parametrize("offline", [True, False])
@@ -250,7 +254,7 @@ def test_without_a_network_a_name_on_the_hub_fails_soon_with_what_to_do(
 
 
 def test_a_silent_hub_is_waited_for_no_longer_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.data.teachers import sources
+    from training import hub as sources
 
     assert sources.SECONDS + 0.5 < 3
     assert sources._within(lambda: time.sleep(5), 0.01) == "no answer within 0.01 s"

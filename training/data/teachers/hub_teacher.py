@@ -18,8 +18,8 @@ from training.data.classes import Classes, numbered
 from training.data.teachers.config import FRAMES, DepthKind, TeacherConfig
 from training.data.teachers.mapping import ClassMixer
 from training.data.teachers.opinion import Opinion, resized
-from training.data.teachers.sources import licence_of
 from training.errors import TrainingError
+from training.hub import licence_of
 
 AUTO = {
     DEPTH.name: ("AutoModelForDepthEstimation",),

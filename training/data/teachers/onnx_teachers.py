@@ -16,9 +16,9 @@ from training.data.classes import Classes, numbered
 from training.data.teachers.config import FRAMES, DepthKind, OnnxConfig, OnnxOutputConfig, TeacherConfig
 from training.data.teachers.mapping import ClassMixer
 from training.data.teachers.opinion import Opinion, resized
-from training.data.teachers.sources import UNKNOWN_LICENCE
 from training.data.vocabulary import vocabulary
 from training.errors import TrainingError
+from training.hub import UNKNOWN_LICENCE
 
 
 class OwnTeacher:

@@ -11,8 +11,8 @@ from training.data.classes import Classes
 from training.data.teachers.config import TeacherConfig
 from training.data.teachers.mapping import target_of
 from training.data.teachers.opinion import Teacher
-from training.data.teachers.sources import find_model, warning_of
 from training.errors import TrainingError
+from training.hub import find_model, warning_of
 
 
 def open_teachers(configs: Sequence[TeacherConfig], width: int, device: torch.device) -> list[Teacher]:

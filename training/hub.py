@@ -1,4 +1,4 @@
-"""Where a teacher lies: a local folder, an .onnx file, or the Hugging Face hub; and under which licence it is."""
+"""Where a public model lies: a local folder, an .onnx file, or the Hugging Face hub; and under which licence it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNCLEAR = ("", "other", "unknown", UNKNOWN_LICENCE)
 
 
 def find_model(model: str) -> Path:
-    """The local folder or .onnx file of a teacher; a name on the hub is fetched, once.
+    """The local folder or .onnx file of a model; a name on the hub is fetched, once.
 
     What looks like a path is never looked for on the hub. Raises TrainingError, in less than three seconds where there
     is no network.
@@ -31,11 +31,11 @@ def find_model(model: str) -> Path:
     path = Path(model).expanduser()
     if model.endswith((".onnx", ".engine")):
         if not path.is_file():
-            raise TrainingError(f"{model}: no such file of a teacher.")
+            raise TrainingError(f"{model}: no such file of a model.")
         return path
     if path.is_dir():
         return path
-    if model.startswith((".", "/", "~")) or not NAME.fullmatch(model):
+    if model.startswith((".", "/", "~")) or not NAME.fullmatch(model) or path.parent.is_dir():
         raise TrainingError(
             f"{model}: no such folder. Give a folder with a model's config.json and safetensors, or a name on the "
             "Hugging Face hub, OWNER/NAME."
@@ -44,7 +44,7 @@ def find_model(model: str) -> Path:
 
 
 def licence_of(model: str, found: Path | None = None) -> str:
-    """The licence that a teacher's README names; "licence unknown" where it has none.
+    """The licence that a model's README names; "licence unknown" where it has none.
 
     Never asks the network: a model that is not here yet has no licence that is known.
     """
