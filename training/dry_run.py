@@ -44,7 +44,7 @@ def dry_run(config: RunConfig) -> list[float]:
             print(f"phase {phase.name}\n{parameter_table(run.model)}", flush=True)
             images = phase.batch_size
             of_all = f" of the phase's {whole.batch_size}" if images < whole.batch_size else ""
-            Progress.remark(f"taking a step of {images}{of_all} images on the {run.device.type} ...")
+            Progress.remark(f"one step with {images}{of_all} images, on the {run.device.type} ...", sys.stderr)
             batch = random_batch(run.card, images, phase.downscale).to(run.device)
             if run.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(run.device)
