@@ -3,6 +3,8 @@ PYTHON ?= python3
 OUT    ?= build/demo
 
 MEASUREMENTS ?= docs/measurements
+SCALE ?= 0.1
+SERVICE ?= osv
 
 VENV := .venv
 GPU_VENV := .venv-gpu
@@ -15,6 +17,7 @@ DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
 .PHONY: help demo predict test test-jazzy test-humble test-lowest test-ros lint docs test-gpu gpu-tests bindings chromium gcc clean
+.PHONY: attack notice sbom audit lock
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +127,33 @@ chromium gcc:
 	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $@; } \
 	        >/dev/null </dev/null || echo '$@ could not be installed: tests that need it are skipped'; \
 	fi
+
+notice: $(VENV)/test.stamp  ## list the licences of all that is installed in NOTICE
+	$(VENV)/bin/python docs/supply.py
+
+# Tools for what is installed, in an environment of their own: they are no part of it.
+TOOLS := .venv-tools
+$(TOOLS)/stamp:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.4' 'cyclonedx-bom>=4' 'pip-audit>=2.7'
+	@touch $@
+
+sbom: $(VENV)/test.stamp $(TOOLS)/stamp  ## a bill of materials of all that is installed: build/sbom.json (CycloneDX)
+	@mkdir -p build
+	$(TOOLS)/bin/cyclonedx-py environment $(VENV)/bin/python --output-format JSON --output-file build/sbom.json
+
+audit: $(VENV)/test.stamp $(TOOLS)/stamp  ## known advisories of what is installed; SERVICE=osv|pypi, from the network
+	$(TOOLS)/bin/pip-audit --vulnerability-service $(SERVICE) --path $(wildcard $(VENV)/lib/python3*/site-packages)
+
+lock: $(TOOLS)/stamp  ## hashes of all constraints for x86-64 and aarch64: build/lock.x86_64.txt, build/lock.aarch64.txt
+	@mkdir -p build
+	for machine in x86_64 aarch64; do \
+	    $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --python-platform $$machine-manylinux_2_28 \
+	        --constraint constraints.txt --extra onnxruntime setup.py --output-file build/lock.$$machine.txt || exit 1; \
+	done
+
+attack: $(VENV)/test.stamp  ## attack all that takes something from outside: SCALE=share of the full size (20 minutes: 0.2)
+	$(VENV)/bin/python -m tests.attack --scale $(SCALE) --out $(MEASUREMENTS)/reliability.md
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) $(GPU_VENV) $(JAZZY_VENV) $(LOWEST_VENV) $(ROS_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

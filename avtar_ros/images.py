@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.decoding import check_pixels, decode_picture
 from avtar_ros.errors import ImageError as ImageError
+from avtar_ros.names import printable
 from avtar_ros.picture_header import JPEG
 from avtar_ros.transports import EXR, unpack_depth, unpack_zstd, whole_jpeg
 from avtar_ros.transports import ImageFields as ImageFields
@@ -128,7 +129,7 @@ def pixels(message: Any, layouts: dict[str, Layout]) -> tuple[Layout, NDArray[An
     width, height, encoding, step = message.width, message.height, message.encoding, message.step
     layout = layouts.get(encoding)
     if layout is None:
-        raise ImageError(f"unknown encoding {encoding!r}. Known: {', '.join(layouts)}.")
+        raise ImageError(f"unknown encoding {printable(encoding)!r}. Known: {', '.join(layouts)}.")
     if width < 1 or height < 1:
         raise ImageError(f"the image has no pixels: width {width}, height {height}.")
     if width % layout.even_width or height % layout.even_height:

@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,9 +67,11 @@ class Part:
 def run_part(part: Part, scale: float, seed: int = 1) -> Outcome:
     """Try it; whatever ends in something else than an error of ours, or takes too long, has failed."""
     outcome = Outcome(part.name, seed)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         attempts = part.attempts(random.Random(seed), Path(folder))
+        with suppress(Exception):  # libraries are imported by it
+            next(attempts)()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(max(1, round(part.full * scale))):
             attempt, begin = next(attempts), time.monotonic()
             try:
