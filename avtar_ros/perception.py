@@ -80,10 +80,10 @@ class Perception:
     def finish(self, frame: Frame, maps: Maps) -> Maps:
         """What the engine gave for `frame`, at the size asked for and with depth metric for its camera."""
         height, width = frame.image.shape[:2]
+        if DEPTH.name in maps:  # before it is resized: there are fewer pixels
+            maps = {**maps, DEPTH.name: maps[DEPTH.name] * self.depth_scale(frame)}
         if self.map_size == "camera":
             maps = {name: TASKS[name].resize(task_map, width, height) for name, task_map in maps.items()}
-        if DEPTH.name in maps:
-            maps = {**maps, DEPTH.name: maps[DEPTH.name] * self.depth_scale(frame)}
         return maps
 
     def depth_scale(self, frame: Frame) -> np.float32:

@@ -62,6 +62,12 @@ class RosProcess(AbstractContextManager["RosProcess"]):
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    @property
+    def page_faults(self) -> int:
+        """How often it took memory anew from the kernel."""
+        after_name = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2]
+        return int(after_name.split()[7])
+
     def send(self, number: int) -> None:
         self._process.send_signal(number)
 

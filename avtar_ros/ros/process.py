@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from avtar_ros.errors import AvtarError
+from avtar_ros.memory import keep_freed_memory
 from avtar_ros.ros.child_process import ENDS_WITH_INPUT
 from avtar_ros.ros.edges import Edge
 
@@ -51,6 +52,7 @@ class RunnableNode(Protocol):
 
 def run(create: Callable[[], RunnableNode]) -> int:
     """Run the node that `create` makes until a signal or its own end; returns the exit code."""
+    keep_freed_memory()
     try:
         # rclpy's own handlers would pull ROS from under a node that still publishes.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

@@ -235,3 +235,22 @@ def test_classes_alone_do_not_wake_the_engine(client: Client, start: StartNode) 
     images.publish(image(picture()))
     client.spin(0.5)
     assert counts(client)["published"] == 0
+
+
+def test_frames_cost_few_page_faults_once_the_first_have_been_made(client: Client, start: StartNode) -> None:
+    width, height, frames = 640, 480, 20
+    process = start()
+    normals = client.inbox(Image, "camera/normals/image")
+    images = connect(client, normals, make=lambda number: image(picture(0, width, height), number))
+
+    def play(first: int) -> None:
+        for number in range(first, first + frames):
+            images.publish(image(picture(0, width, height), number))
+            client.wait_until(lambda: numbers(normals)[-1:] == [number], "the normals of each image")  # noqa: B023
+            normals.clear()
+
+    play(1)
+    before = process.page_faults
+    play(1 + frames)
+    of_one_map = width * height * 12 / 4096
+    assert process.page_faults - before < frames * of_one_map / 2
