@@ -25,7 +25,7 @@ __version__ = VERSION
 _HOMES = {
     "AvtarError": "errors", "Lens": "predict.lens", "Model": "predict.model", "Points": "predict.points",
     "PredictedMaps": "predict.predicted_maps", "load": "predict.model",
-}  # fmt: skip
+}
 
 
 def __getattr__(name: str) -> Any:

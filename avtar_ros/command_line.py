@@ -112,7 +112,7 @@ class Program:
             files = argcomplete.completers.FilesCompleter()
             positional[0].completer = lambda prefix, **_: [  # type: ignore[attr-defined]
                 *(name for name in self.commands if name.startswith(prefix)), *files(prefix)
-            ]  # fmt: skip
+            ]
         argcomplete.autocomplete(parser)
 
     def _parser(self, arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -151,7 +151,7 @@ def _new_parser(name: str, description: str, epilog: str) -> argparse.ArgumentPa
     parser.add_argument(
         "--completion", action=_Completion, choices=SHELLS,
         help=f'print what makes a shell complete this command: eval "$({name} --completion bash)"',
-    )  # fmt: skip
+    )
     _add_common(parser, False)
     return parser
 

@@ -26,7 +26,7 @@ EXTRAS = {
     "rerun": ("rerun",),
     "video": ("av",),
     "path-tracing": ("mitsuba", "drjit"),
-}  # fmt: skip
+}
 """{extra: what it makes importable}."""
 
 
@@ -70,7 +70,7 @@ def _requirements(extra: str | None) -> list[str]:
     wanted = [
         requirement.strip() for requirement, _, marker in found
         if (re.search(r"extra == ['\"]([\w-]+)['\"]", marker) or [None, None])[1] == extra
-    ]  # fmt: skip
+    ]
     return wanted or list(EXTRAS.get(extra or "", ()))
 
 

@@ -12,7 +12,7 @@ from avtar_ros.names import printable
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for output; raises AvtarError where that cannot be."""
+    """Make a folder for output; raises AvtarError if that cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -20,7 +20,7 @@ def make_folder(path: Path) -> None:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with ~ replaced by the home folder; raises AvtarError where there is no such user."""
+    """The path with ~ replaced by the home folder; raises AvtarError if there is no such user."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -191,7 +191,7 @@ def _decode_depth(message: Any) -> NDArray[np.float32]:
     encoding = encoding_of(message)
     if encoding not in (*DEPTH_LAYOUTS, "", "compressedDepth"):
         raise ImageError(
-            f"format {message.format!r} is no depth. Known: 16UC1 and 32FC1, each with '; compressedDepth'."
+            f"format {message.format!r} is not a depth image. Known: 16UC1 and 32FC1, each with '; compressedDepth'."
         )
     quantised = unpack_depth(message, lambda data: _decode_picture(message, data, cv2.IMREAD_UNCHANGED))
     stored, a, b = quantised.stored, quantised.a, quantised.b

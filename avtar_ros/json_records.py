@@ -18,7 +18,7 @@ class RecordError(AvtarError):
 
 
 def read_json(text: str, what: str) -> Any:
-    """The document in `text`; raises RecordError where it is none, of which `what` is the name."""
+    """The document in `text`; raises RecordError if it is none, of which `what` is the name."""
     try:
         return json.loads(text)
     except ValueError as error:  # also an integer of more digits than Python reads

@@ -23,7 +23,7 @@ class BusyError(AvtarError):
 def hold(path: Path, what: str) -> BinaryIO:
     """Open the file `path`, made where it is missing, and lock it until it is closed or the process ends, however.
 
-    `what` is what the lock is for, in words. Raises BusyError where another process has it, OSError where the file
+    `what` is what the lock is for, in words. Raises BusyError if another process has it, OSError where the file
     cannot be opened. Where the file system knows no locks, that is said on standard error, and there is none.
     """
     while True:

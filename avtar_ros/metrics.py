@@ -34,7 +34,7 @@ class StreamingMetrics:
 
         Where predictions are not `to_scale`, as the camera is not known, only what does not see scale is measured.
 
-        Raises MetricError where a prediction and its truth differ in shape, or class ids do not fit.
+        Raises MetricError if a prediction and its truth differ in shape, or class ids do not fit.
         """
         for task, metrics in self._metrics.items():
             if task not in truth:

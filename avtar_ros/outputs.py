@@ -34,7 +34,7 @@ Identity = tuple[int, int]
 class OutputFolder(AbstractContextManager["OutputFolder"]):
     """A folder that this process alone writes to. `inputs`: files, and folders of files, that must stay as they are.
 
-    Raises BusyError where another process writes there, AvtarError where it cannot be made or is itself an input.
+    Raises BusyError if another process writes there, AvtarError where it cannot be made or is itself an input.
     """
 
     def __init__(self, path: Path, inputs: Iterable[Path] = ()) -> None:
@@ -85,7 +85,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
 
 
 def check_file(path: Path, inputs: Iterable[Path], ours: Callable[[Path], bool]) -> None:
-    """Raise AvtarError where the single file `path` may not be written: it is an input, or there is one by others.
+    """Raise AvtarError if the single file `path` may not be written: it is an input, or there is one by others.
 
     `ours` tells by a file's content whether this command wrote it.
     """

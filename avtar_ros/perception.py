@@ -27,7 +27,7 @@ MapSize = Literal["camera", "model"]
 class Frame:
     """One camera image: RGB uint8 (H, W, 3), when it was taken, and by what.
 
-    `focal_px` is the camera's fx at this image's width, where known. Raises AvtarError where the image is of another
+    `focal_px` is the camera's fx at this image's width, where known. Raises AvtarError if the image is of another
     type or shape, whatever its strides, and where the focal length is not a positive number.
     """
 
@@ -95,7 +95,7 @@ class Perception:
 
 
 def check_image(image: Any) -> None:
-    """Raise AvtarError where `image` is not an RGB image, uint8 (H, W, 3) with pixels in it, saying what to do."""
+    """Raise AvtarError if `image` is not an RGB image, uint8 (H, W, 3) with pixels in it, saying what to do."""
     if not isinstance(image, np.ndarray):
         raise AvtarError(f"an image is a NumPy array, RGB uint8 (H, W, 3), not {type(image).__name__}.")
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
@@ -133,7 +133,7 @@ def _halved(size: int, wanted: int) -> int:
 
 
 def check_tasks(engine: Engine, tasks: Sequence[str] | None) -> tuple[str, ...]:
-    """`tasks`, or all of the model's where none is given; raises AvtarError for one that it lacks."""
+    """`tasks`, or all of the model's where none is given; raises AvtarError for one that it does not have."""
     if missing := [task for task in tasks or () if task not in engine.card.tasks]:
         raise AvtarError(
             f"model {engine.card.name!r} has no task {', '.join(missing)}. "

@@ -15,7 +15,7 @@ def find_resource(name: str, beside: Path = Path(__file__)) -> Path:
 
     It is looked for with the code that runs, the module `beside`, so that two installations never mix: in
     the checkout, or else in `share/avtar_ros` of the prefix, whether pip made it, colcon or a distribution.
-    Raises AvtarError where it is not.
+    Raises AvtarError if it is not.
     """
     package = beside.resolve().parent
     if (package.parent / "package.xml").is_file():
@@ -34,7 +34,7 @@ def find_resource(name: str, beside: Path = Path(__file__)) -> Path:
 def find_model(model: str | Path | None = None) -> Path:
     """A model's file: `model` itself, or the shipped one of that name; the demo model where none is given.
 
-    Raises AvtarError where there is neither, naming those that ship.
+    Raises AvtarError if there is neither, naming those that ship.
     """
     if model is None:
         return find_resource(DEMO_MODEL)

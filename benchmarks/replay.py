@@ -89,7 +89,7 @@ def engine_fps(model: Path, threads: int, seconds: float) -> float:
 
 
 def replay_cost(bag: Path, out: Path, arguments: list[str]) -> ReplayCost:
-    """Replay in a process of its own; raises CalledProcessError where it fails."""
+    """Replay in a process of its own; raises CalledProcessError if it fails."""
     command = [sys.executable, "-m", "avtar_ros.replay.cli", str(bag), "--out", str(out), *arguments]
     result = subprocess.run([sys.executable, PROCESS_COST, *command], stdout=subprocess.PIPE, check=True)
     cost = json.loads(result.stdout)

@@ -64,7 +64,7 @@ def lines() -> list[str]:
         "Python packages, by what their metadata say:", *map(line, others), "",
         f"ROS 2 as {len(ros)} wheels (the extra ros-wheels; a ROS installation has the same from its own packages):",
         *map(line, ros),
-    ]  # fmt: skip
+    ]
 
 
 def main() -> int:

@@ -147,7 +147,7 @@ def _for_about(seconds: float, do: Callable[[], object], doing: str | None) -> i
     begun = time.perf_counter()
     count, passed = 0, 0.0
     bar = Progress(total=100, desc=doing, bar_format="{desc} {percentage:3.0f}% |{bar}|", leave=False,
-               disable=True if doing is None else None)  # fmt: skip
+               disable=True if doing is None else None)
     with bar:
         while count < 3 or passed < seconds:
             do()

@@ -115,7 +115,7 @@ class _Compiler:
             log.warning(
                 "%s: built, but kernels were left out for lack of memory, so it may be slower than it could be: %s %s",
                 self._model.path, " ".join(short), FREE_MEMORY,
-            )  # fmt: skip
+            )
         try:
             save_timings(config, timings)
         except OSError as error:

@@ -46,7 +46,7 @@ def user_table() -> Path:
 
 
 def known_devices() -> dict[str, Device]:
-    """The shipped devices and the user's own, by name; raises BuildError where a table is wrong."""
+    """The shipped devices and the user's own, by name; raises BuildError if a table is wrong."""
     devices = read_devices(SHIPPED)
     if user_table().is_file():
         devices |= read_devices(user_table())

@@ -22,7 +22,7 @@ class VerificationError(BuildError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raises BuildError where the system refuses to write what becomes `path`, whole or not at all."""
+    """Raises BuildError if the system refuses to write what becomes `path`, whole or not at all."""
     try:
         yield
     except OSError as error:

@@ -41,7 +41,7 @@ def _faults(node: onnx.NodeProto, types: dict[str, int]) -> Iterable[str]:
 
 
 def element_types(model: onnx.ModelProto) -> dict[str, int]:
-    """Element type of every tensor of the graph; raises BuildError where they do not fit together."""
+    """Element type of every tensor of the graph; raises BuildError if they do not fit together."""
     try:
         graph = onnx.shape_inference.infer_shapes(model).graph
     except onnx.shape_inference.InferenceError as error:

@@ -41,7 +41,7 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Look into a file; raises AvtarError or BuildError where it is not what its name says."""
+    """Look into a file; raises AvtarError or BuildError if it is not what its name says."""
     return _inspect_engine(path) if path.suffix == ".engine" else _inspect_onnx(path)
 
 

@@ -94,7 +94,7 @@ def state() -> dict[str, str]:
             "nvidia-smi", "--query-gpu=driver_version,pstate,clocks.sm,clocks.mem,power.limit,temperature.gpu",
             "--format=csv",
         ),
-    }  # fmt: skip
+    }
     return {name: text for name, text in found.items() if text}
 
 

@@ -32,7 +32,7 @@ class OnnxModel:
 
 
 def read_model(path: Path) -> OnnxModel:
-    """The model at `path` with all its data; raises BuildError or CardError where it cannot become an engine."""
+    """The model at `path` with all its data; raises BuildError or CardError if it cannot become an engine."""
     card = read_onnx_card(path)
     check_digest(path)
     graph = onnx.load(str(path), format="protobuf", load_external_data=False)

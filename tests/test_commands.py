@@ -156,7 +156,7 @@ def test_a_reader_that_leaves_is_no_fault() -> None:
 def test_a_condition_that_is_none_is_wrong_usage() -> None:
     run = start("avtar-replay", "compare", "a", "b", "--fail-if", "nonsense")
     assert run.returncode == 2
-    assert "'nonsense' is no condition" in run.stderr
+    assert "'nonsense' is not a condition" in run.stderr
 
 
 def completions(program: str, line: str, tmp_path: Path) -> list[str]:

@@ -24,7 +24,7 @@ def affinity_text(card: ModelCard) -> str:
 
 
 def write_affinity_picture(card: ModelCard, path: Path) -> None:
-    """Raises TrainingError where the card has no affinities or the file cannot be written."""
+    """Raises TrainingError if the card has no affinities or the file cannot be written."""
     matrix = _matrix(card)
     side = MARGIN + CELL * len(matrix)
     picture = np.full((side, side, 3), 255, np.uint8)

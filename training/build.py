@@ -48,7 +48,7 @@ def starting_point(config: RunConfig) -> Checkpoint | None:
 def new_card(config: RunConfig, before: Checkpoint | None = None) -> ModelCard:
     """What is known of a model before it is trained, from where the checkpoint `before` left it.
 
-    Raises TrainingError where nothing says what the classes are.
+    Raises TrainingError if nothing says what the classes are.
     """
     depth = DepthRange(config.depth.min_m, config.depth.max_m, config.depth.focal_px)
     data, classes = config.data.description, config.data.classes
@@ -77,7 +77,7 @@ def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpo
     """The network of a phase that trains the backbone (no adapters) or the adapters (backbone frozen).
 
     It starts from what the phase `before` made; adapter layers then start from the layers that they replace.
-    Raises TrainingError where `before` is of other tasks or classes, or has adapters and the phase has none.
+    Raises TrainingError if `before` is of other tasks or classes, or has adapters and the phase has none.
     """
     hf_model = load_backbone(config.model.backbone)
     model = MultitaskModel(Backbone(hf_model, [0] * len(config.model.replace)), config.model, card)
@@ -103,7 +103,7 @@ def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpo
 
 
 def write_backbone(checkpoint: Checkpoint, folder: Path) -> None:
-    """The whole backbone that a phase trained, as a Hugging Face folder. Raises TrainingError where it lacks layers."""
+    """The whole backbone that a phase trained, as a Hugging Face folder. Raises TrainingError if it lacks layers."""
     if checkpoint.trains != "backbone":
         raise TrainingError(
             f"the checkpoint is of phase {checkpoint.phase!r}, whose backbone has adapters in the place of its last "

@@ -50,7 +50,7 @@ class Checkpoint:
         return self.config.phase(self.phase).trains
 
     def load_into(self, model: nn.Module) -> None:
-        """Raises TrainingError where the checkpoint is of another network, or of adapters on another backbone."""
+        """Raises TrainingError if the checkpoint is of another network, or of adapters on another backbone."""
         state = {name.removeprefix(MODEL): t for name, t in self.tensors.items() if name.startswith(MODEL)}
         if self.backbone_digest:
             if self.backbone_digest != backbone_digest(model_tensors(model)):
@@ -71,7 +71,7 @@ class Checkpoint:
         model.load_state_dict(state)
 
     def check_meaning(self, card: ModelCard) -> None:
-        """Raises TrainingError where the same weights would mean something else in a model with this card."""
+        """Raises TrainingError if the same weights would mean something else in a model with this card."""
         own_classes, other_classes = (tuple(c.name for c in it.classes) for it in (self.card, card))
         for what, own, other in (("tasks", self.card.tasks, card.tasks), ("classes", own_classes, other_classes)):
             if own != other:
@@ -168,7 +168,7 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Raises TrainingError where the file is missing, damaged or not one of ours."""
+    """Raises TrainingError if the file is missing, damaged or not one of ours."""
     if not path.is_file():
         raise TrainingError(f"{path}: no such checkpoint. `avtar-train fit` writes them under runs/.")
     try:
@@ -183,7 +183,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         config = RunConfig.model_validate_json(header["config"])
         return Checkpoint(config, card, config.phase(header["phase"]).name, int(header["step"]), tensors,
-                          header.get("backbone_digest", ""))  # fmt: skip
+                          header.get("backbone_digest", ""))
     except ValueError as error:
         raise TrainingError(f"{path}: its header is damaged, or of another version of avtar_ros: {error}") from error
 

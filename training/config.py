@@ -63,7 +63,7 @@ class ModelConfig(Section):
         if self.decoder == "swin" and self.decoder_channels % heads:
             raise fault(
                 "decoder_channels",
-                f"{self.decoder_channels} of `decoder: swin` are not to be divided by its {heads} heads; "
+                f"{self.decoder_channels} of `decoder: swin` cannot be divided among its {heads} heads; "
                 f"give a multiple of {CHANNELS_A_HEAD}",
             )
         return self
@@ -130,7 +130,7 @@ class TargetConfig(Section):
 class RunConfig(Section):
     """A whole run: what `avtar-train fit` does. `licence` is that of the model, as its data allows, for the card.
 
-    `start_from` is a checkpoint of another run, of the same tasks, classes and model, that this one goes on from. The
+    `start_from` is a checkpoint of another run, of the same tasks, classes and model, that this one continues from. The
     heads of the tasks in `new_heads` start anew: with segmentation among them its classes may be others."""
 
     name: str
@@ -151,7 +151,7 @@ class RunConfig(Section):
     phases: tuple[PhaseConfig, ...]
 
     def phase(self, name: str) -> PhaseConfig:
-        """Raises ValueError where there is none of that name."""
+        """Raises ValueError if there is none of that name."""
         for phase in self.phases:
             if phase.name == name:
                 return phase
@@ -230,12 +230,12 @@ def _pointless(config: RunConfig) -> Iterator[tuple[str, str]]:
     """The keys that a run would not heed or learn from, and why. Checkpoints of such runs can be read all the same."""
     for name in config.loss_weights:
         if name not in config.tasks:
-            yield f"loss_weights.{name}", f"is none of `tasks`, {', '.join(config.tasks)}"
+            yield f"loss_weights.{name}", f"is not among `tasks`, {', '.join(config.tasks)}"
     for i, phase in enumerate(config.phases):
         learnt = phase.learns or config.tasks
         for name in phase.loss_weights:
             if name not in learnt:
-                yield f"phases.{i}.loss_weights.{name}", f"is no task that the phase learns, {', '.join(learnt)}"
+                yield f"phases.{i}.loss_weights.{name}", f"is not a task that the phase learns, {', '.join(learnt)}"
         if phase.warmup_steps > phase.steps:
             yield f"phases.{i}.warmup_steps", f"{phase.warmup_steps} are more than `steps`, {phase.steps}"
     if isinstance(config.data, MixedConfig):

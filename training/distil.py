@@ -37,7 +37,7 @@ class Estimate:
 
 
 def estimated(config: RunConfig, out: Path) -> Estimate:
-    """Raises TrainingError where the disk has no room for it."""
+    """Raises TrainingError if the disk has no room for it."""
     data = taught_data(config)
     training_s = sum(s * phase.steps for s, phase in zip(dry_run(config), config.phases, strict=True))
     pictures = sum(pictures_of(config))

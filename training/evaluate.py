@@ -37,7 +37,7 @@ def held_out_images(
     """The validation images of a data set, or the first `most` of them, `chunk` at a time, without class ids where its
     classes are not the card's.
 
-    Raises TrainingError where the images have another size than the model takes.
+    Raises TrainingError if the images have another size than the model takes.
     """
     if (data.width, data.height) != (card.width, card.height):
         raise TrainingError(

@@ -135,7 +135,7 @@ def load_model(checkpoint: Checkpoint) -> InferenceModel:
 
 
 def compare(model: InferenceModel, engine: Engine, images: Iterable[NDArray[np.uint8]]) -> None:
-    """Raises TrainingError where `engine` does not give what `model` gives."""
+    """Raises TrainingError if `engine` does not give what `model` gives."""
     infer = torch_infer(model)
     for batch in images:
         expected, got = infer(batch), engine.infer(batch)

@@ -111,7 +111,7 @@ def _run_phases(
 
 
 class PhaseRun:
-    """One phase of a run, begun anew or gone on with where `folder` holds a checkpoint."""
+    """One phase of a run, begun anew, or continued if `folder` holds a checkpoint."""
 
     def __init__(
         self,
@@ -303,7 +303,7 @@ class PhaseRun:
         self.step = checkpoint.step
 
     def _checkpoint(self) -> Checkpoint:
-        """All that the phase goes on from."""
+        """All that the phase continues from."""
         tensors = model_tensors(self.model) | module_tensors("objective", self.objective)
         tensors |= optimiser_tensors(self.optimiser, self.names)
         if self.adversary is not None:

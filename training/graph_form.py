@@ -149,7 +149,7 @@ class LinearOfTokens(RewriteRuleClassBase):
 
 RULES = (
     Gelu, ScaleQueryFirst, MultiplyQueryFirst, GridOfSequence, SequenceOfGrid, IdsBeforeShuffle, LinearOfTokens
-)  # fmt: skip
+)
 
 
 def _resize_by_factors(model: ir.Model) -> None:

@@ -56,7 +56,7 @@ class Rounding:
         return maps
 
     def agreements(self) -> dict[str, Agreement]:
-        """Of the network; raises TrainingError where that, or the graph, is beyond a limit."""
+        """Of the network; raises TrainingError if that, or the graph, is beyond a limit."""
         for comparison in (self._of_graph, self._of_network):
             agreements = comparison.agreements("fp16")
             if not all(agreement.holds for agreement in agreements.values()):

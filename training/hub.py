@@ -106,7 +106,7 @@ def _fetched(name: str) -> Path:
 
 
 def _check_reachable(name: str) -> None:
-    """Raises TrainingError where the hub does not answer soon. A name server that is silent takes long: not ours."""
+    """Raises TrainingError if the hub does not answer soon. A name server that is silent takes long: not ours."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 

@@ -18,7 +18,7 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         OPTION, action="append", default=[], metavar="KEY=VALUE",
         help="set a key of the config, such as data.bag=/path or phases.0.steps=500; checked like the file; repeatable",
-    )  # fmt: skip
+    )
 
 
 def override(raw: dict[str, Any], settings: Sequence[str]) -> None:
@@ -66,5 +66,5 @@ def _put(section: Any, key: str, value: Any, setting: str, where: str) -> None:
 
 def _place(section: list[Any], key: str, setting: str, where: str) -> int:
     if not key.isdecimal() or int(key) >= len(section):
-        raise TrainingError(f"{setting}: `{where}` is a list of {len(section)}; {key!r} is no place from 0 on in it.")
+        raise TrainingError(f"{setting}: `{where}` is a list of {len(section)}; {key!r} is not an index into it.")
     return int(key)

@@ -24,7 +24,7 @@ from training.errors import TrainingError
 def write_data_previews(config: RunConfig, folder: Path, count: int, split: Split, augment: bool) -> None:
     """Pictures of `count` samples of a config's data, evenly spread, at the size of training, named by their numbers.
 
-    With `augment` they are changed at random as in training. Raises TrainingError where the data cannot be read.
+    With `augment` they are changed at random as in training. Raises TrainingError if the data cannot be read.
     """
     dataset = open_dataset(config.data, split)
     card = new_card(config, starting_point(config))

@@ -13,7 +13,7 @@ from training.gains import relative_gain
 
 
 class RunLog:
-    """The log of one phase, `log.jsonl` in its folder, up to the step that the phase goes on from."""
+    """The log of one phase, `log.jsonl` in its folder, up to the step that the phase continues from."""
 
     def __init__(self, folder: Path, step: int, tensorboard: bool = False) -> None:
         self._path = folder / "log.jsonl"

@@ -42,7 +42,7 @@ def source_settings(source: Path) -> list[str]:
 
 
 def taught_data(config: RunConfig) -> TaughtConfig:
-    """Raises TrainingError where the config's data is not taught by `teachers`."""
+    """Raises TrainingError if the config's data is not taught by `teachers`."""
     if not isinstance(config.data, TaughtConfig) or not config.data.teachers:
         raise TrainingError(
             f"{config.name}: `data` must be `dataset: taught` with `teachers`, as in training/configs/taught.yaml."
@@ -53,7 +53,7 @@ def taught_data(config: RunConfig) -> TaughtConfig:
 def write_taught(config: RunConfig, out: Path, source: Path) -> int:
     """Write all pictures of a config's taught data with their labels as a `folder` data set; gives how many.
 
-    The last are those that are kept from training. Raises TrainingError or AvtarError where the data or a teacher
+    The last are those that are kept from training. Raises TrainingError or AvtarError if the data or a teacher
     cannot be had, or the folder holds what no command of ours wrote.
     """
     data = taught_data(config)

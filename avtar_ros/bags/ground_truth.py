@@ -67,7 +67,7 @@ def png_format(stored: NDArray[Any]) -> str:
 def decode_map(task: str, message: Any) -> TaskMap:
     """The map (H, W[, 3]) in an Image or CompressedImage message; unknown is NaN, among class ids 255.
 
-    Raises ImageError where the message is damaged or holds something else.
+    Raises ImageError if the message is damaged or holds something else.
     """
     if is_compressed(message) and "compressedDepth" in message.format:
         return depth_metres(message)
@@ -88,7 +88,7 @@ def _picture(message: Any) -> NDArray[Any]:
     data = np.frombuffer(message.data, np.uint8)
     stored = decode_picture(data, cv2.IMREAD_UNCHANGED)
     if stored is None:
-        raise ImageError(f"ground truth of format {message.format!r} is no picture, or a damaged one.")
+        raise ImageError(f"ground truth of format {message.format!r} is not a picture, or is damaged.")
     if stored.ndim == 3 and stored.shape[2] not in (3, 4):
         raise ImageError(f"ground truth of format {message.format!r} has {stored.shape[2]} channels.")
     return stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)

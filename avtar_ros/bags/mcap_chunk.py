@@ -51,7 +51,7 @@ class OpenChunk:
             compressed_size=stored, uncompressed_size=self.size,
             message_start_time=min(times), message_end_time=max(times),
             message_index_offsets=offsets, message_index_length=len(indexes),
-        )  # fmt: skip
+        )
 
     def _add(self, piece: bytes | memoryview) -> None:
         self._pieces.append(piece)

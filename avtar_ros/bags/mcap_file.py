@@ -96,5 +96,5 @@ class McapFile:
             message_end_time=max((chunk.message_end_time for chunk in self._chunks), default=0),
             channel_message_counts=dict(self._counts), schema_count=len(self.schemas),
             channel_count=len(self.channels), chunk_count=len(self._chunks), attachment_count=0, metadata_count=0,
-        )  # fmt: skip
+        )
         return *self.schemas.values(), *self.channels.values(), statistics, *self._chunks

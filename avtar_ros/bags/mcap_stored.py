@@ -75,7 +75,7 @@ def _chunk(file: BinaryIO, start: int, end: int) -> StoredChunk | None:
         chunk_start_offset=start, chunk_length=end - start, compression="zstd", compressed_size=compressed,
         uncompressed_size=size, message_start_time=first_ns, message_end_time=last_ns, message_index_offsets={},
         message_index_length=0,
-    )  # fmt: skip
+    )
     return StoredChunk(index, {}, end)
 
 

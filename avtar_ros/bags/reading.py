@@ -46,7 +46,7 @@ _MAGIC = {b"\x89MCAP": ".mcap", b"SQLite format 3\0": ".db3", b"#ROSBAG V": ".ba
 
 
 def open_bag(path: Path) -> Bag:
-    """Open a bag's folder or file. Raises BagError where it is missing, empty, or no bag."""
+    """Open a bag's folder or file. Raises BagError if it is missing, empty, or no bag."""
     if not path.exists():
         raise BagError(f"{path}: no such bag. Give a bag's folder, or a .mcap, .db3 or .bag file.")
     if path.is_dir():

@@ -52,7 +52,7 @@ class Selection:
     duration_s: float | None = None
 
     def window_ns(self, bag: Bag) -> tuple[int, int]:
-        """From when and before when on the bag's clock; raises BagError where that is after its end."""
+        """From when and before when on the bag's clock; raises BagError if that is after its end."""
         start_ns = bag.start_ns + round(self.start_s * 1e9)
         if start_ns > bag.end_ns:
             raise BagError(
@@ -153,7 +153,7 @@ class RecordedCamera:
         return cls(
             bag, camera, truth.topics, lens, tolerance_ns, info.topic, infos and infos.message, matching,
             registered=truth.registered, rectified=rectified, notes=[*info.notes, *truth.notes],
-        )  # fmt: skip
+        )
 
     def focal_px(self, width: int) -> float | None:
         """fx in pixels of an image `width` wide; None where the bag does not say."""

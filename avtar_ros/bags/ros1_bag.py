@@ -33,7 +33,7 @@ class Ros1Bag(Bag):
     """Reads a .bag file. One without an index is read once in advance, to learn what is in it."""
 
     def __init__(self, path: Path, file: Path | None = None) -> None:
-        """Raises BagError where not one message can be had."""
+        """Raises BagError if not one message can be had."""
         super().__init__(path, file)
         self._types = MessageTypes()
         self._reader: Reader | None = None
@@ -73,7 +73,7 @@ class Ros1Bag(Bag):
             yield BagMessage(topic, log_ns, message)
 
     def _learn(self, unreadable: Exception) -> None:
-        """What there is in a file without an index; raises BagError where there is nothing."""
+        """What there is in a file without an index; raises BagError if there is nothing."""
         for message in self._in_file_order():
             self.topics.setdefault(message.topic, Topic(message.msgtype)).count += 1
             self.start_ns, self.end_ns = min(self.start_ns, message.log_ns), max(self.end_ns, message.log_ns)

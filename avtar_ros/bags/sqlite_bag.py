@@ -30,7 +30,7 @@ class SqliteBag(Bag):
     """
 
     def __init__(self, path: Path, file: Path | None = None) -> None:
-        """Raises BagError where not one message can be had."""
+        """Raises BagError if not one message can be had."""
         super().__init__(path, file)
         self._types = MessageTypes()
         self._names: dict[int, str] = {}

@@ -23,7 +23,7 @@ REGISTERED = {"aligned", "align", "registered", "regist", "hw_registered", "rect
 NO_PHOTOGRAPH = {
     "depth", "disparity", "label", "labels", "mask", "masks", "segmentation", "semantic", "instance", "normal",
     "normals", "edges", "confidence", "flow", "heatmap", "costmap", "overlay",
-}  # fmt: skip
+}
 """A picture on such a topic shows what was computed or measured, not what a camera saw."""
 TRUTH = "ground_truth"
 LOOKED_AT = 3

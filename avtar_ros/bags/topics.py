@@ -62,7 +62,7 @@ class Topics:
     def camera(self, topic: str | None = None) -> str:
         """The topic of a camera's images: `topic` if given, else the likeliest by content and name.
 
-        Raises BagError where there is none, listing what there is and why it is none.
+        Raises BagError if there is none, listing what there is and why it is none.
         """
         if topic is not None:
             self._check(topic, IMAGE_TYPES, "holds no images")

@@ -18,7 +18,7 @@ CODECS = {
     "h264_vaapi": "h264", "h264_nvmpi": "h264", "h265": "hevc", "x265": "hevc", "libx265": "hevc", "hevc": "hevc",
     "hevc_nvenc": "hevc", "hevc_vaapi": "hevc", "hevc_nvmpi": "hevc", "av1": "av1", "libaom-av1": "av1",
     "libsvtav1": "av1", "vp8": "vp8", "libvpx": "vp8", "vp9": "vp9", "libvpx-vp9": "vp9", "mpeg4": "mpeg4",
-}  # fmt: skip
+}
 """FFmpeg's decoder by what encoders, and messages' fields, are called."""
 
 
@@ -35,7 +35,7 @@ def codec_of(message: Any) -> str | None:
 class VideoDecoder:
     """Decodes one stream from the first packet on; what comes before a key frame gives no image.
 
-    Raises ImageError where PyAV is missing or does not know the codec.
+    Raises ImageError if PyAV is missing or does not know the codec.
     """
 
     def __init__(self, codec: str) -> None:

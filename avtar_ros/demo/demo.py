@@ -78,12 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bag", metavar="SOURCE",
         help="a bag, a picture, a folder of pictures, a video, a webcam's number, or an rtsp:// or http:// address "
         "(default: the demo bag)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--seconds", type=positive, metavar="S",
-        help=f"how much of what is no bag (default: all, {LIVE_S:g} of a camera)",
-    )  # fmt: skip
-    add_lens(parser, "what is no bag")
+        help=f"how much of what is not a bag (default: all, {LIVE_S:g} of a camera)",
+    )
+    add_lens(parser, "what is not a bag")
     parser.add_argument("--topic", help="camera topic (default: the colour camera found)")
     parser.add_argument("--model", help="model file, or the name of one that ships (default: the demo model)")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for the results (%(default)s)")
@@ -167,7 +167,7 @@ def _print_results(run: Run, has_truth: bool, out: Path) -> None:
 def play(camera: RecordedCamera, model: Path, card: ModelCard, out: Path) -> Recording:
     """Play the camera's bag through the node and record all maps into `out`/output.mcap.
 
-    Interrupted, it ends early with what has been recorded. Raises AvtarError where a process fails.
+    Interrupted, it ends early with what has been recorded. Raises AvtarError if a process fails.
     """
     domain, claim = claim_ros_domain()
     with claim, tempfile.TemporaryDirectory() as temporary:
@@ -258,7 +258,7 @@ def complete_maps(output: Bag, tasks: Sequence[str]) -> Iterator[tuple[int, Maps
 
 DESCRIPTION = (
     "Play a camera's images through the node and show what it makes of them: OUT/output.mcap, "
-    "OUT/report.html and OUT/metrics.json. What is no bag is recorded to OUT/input.mcap first."
+    "OUT/report.html and OUT/metrics.json. What is not a bag is recorded to OUT/input.mcap first."
 )
 PROGRAM = Program("demo", DESCRIPTION, commands={}, usual=Command("the demo", DESCRIPTION, add_arguments, run))
 

@@ -43,7 +43,7 @@ def record(source: str, path: Path, lens: LensOptions, seconds: float | None) ->
     """Write the images of a source to the bag at `path`; returns what was recorded, in words.
 
     A camera is recorded for `seconds` (None: LIVE_S) or until Ctrl-C, of a video its first `seconds` (None: all).
-    Raises AvtarError where there are no images.
+    Raises AvtarError if there are no images.
     """
     start_ns, images = time.time_ns(), 0
     with open_input(source) as opened, BagWriter(path) as bag:

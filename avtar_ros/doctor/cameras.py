@@ -36,7 +36,7 @@ def middleware() -> str:
 
 
 def cameras(seconds: float) -> list[Finding]:
-    """Look and listen for so long. Starts ROS and ends it; raises AvtarError where that cannot be."""
+    """Look and listen for so long. Starts ROS and ends it; raises AvtarError if that cannot be."""
     context = rclpy.Context()
     try:
         rclpy.init(context=context)

@@ -38,7 +38,7 @@ def append_digest(path: Path) -> None:
 
 
 def check_digest(path: Path) -> bool:
-    """Whether the file has a digest, which then is right; raises DigestError where it is not, OSError."""
+    """Whether the file has a digest, which then is right; raises DigestError if it is not, OSError."""
     with path.open("rb") as file:
         size = _body(file)
         if size is None:

@@ -58,7 +58,7 @@ class Engine(AbstractContextManager["Engine"]):
     def infer(self, images: NDArray[np.uint8]) -> Maps:
         """Task maps for RGB images (B, H, W, 3) of the card's size: {task: (B, H, W[, 3])}.
 
-        The arrays belong to the caller. Raises EngineError where the images have another shape or type.
+        The arrays belong to the caller. Raises EngineError if the images have another shape or type.
         """
 
     def infer_stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Maps]:
@@ -74,7 +74,7 @@ class Engine(AbstractContextManager["Engine"]):
 
 
 def check_images(images: NDArray[np.uint8], card: ModelCard) -> None:
-    """Raise EngineError where `images` are not what a model with this card takes."""
+    """Raise EngineError if `images` are not what a model with this card takes."""
     wanted = (card.height, card.width, 3)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != wanted or not len(images):
         raise EngineError(
@@ -84,7 +84,7 @@ def check_images(images: NDArray[np.uint8], card: ModelCard) -> None:
 
 
 def check_maps(maps: Maps, batch: int, card: ModelCard, path: Path) -> None:
-    """Raise EngineError where what the model at `path` gave is not what its card promises."""
+    """Raise EngineError if what the model at `path` gave is not what its card promises."""
     for task in card.task_records:
         promised = ((batch, *task.shape(card.height, card.width)), np.dtype(task.dtype))
         given = (maps[task.name].shape, maps[task.name].dtype)

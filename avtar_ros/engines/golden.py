@@ -94,7 +94,7 @@ def _packed(values: TaskMap) -> str:
 
 
 def unpacked(text: str, like: TaskMap) -> Any:
-    """The map kept as `text`, of the type and shape of `like`; raises ValueError where it is damaged."""
+    """The map kept as `text`, of the type and shape of `like`; raises ValueError if it is damaged."""
     try:
         values = zlib.decompress(base64.b64decode(text, validate=True))
         return np.frombuffer(values, like.dtype.newbyteorder("<")).reshape(like.shape)

@@ -24,7 +24,7 @@ def golden_from_metadata(metadata: Mapping[str, str], where: Path) -> Golden | N
 
 
 def self_test(engine: Engine, golden: Golden, where: Path) -> dict[str, Agreement]:
-    """How far `engine` is from the golden maps; raises EngineError where that is beyond a limit of its precision."""
+    """How far `engine` is from the golden maps; raises EngineError if that is beyond a limit of its precision."""
     card = engine.card
     if golden.format != FORMAT or golden.precision not in PRECISIONS or set(golden.maps) != set(card.tasks):
         raise EngineError(f"{where}: its golden maps are of another format or model. Export the model again.")

@@ -125,7 +125,7 @@ def sidecar_path(engine: Path) -> Path:
 
 
 def read_sidecar(engine: Path) -> Sidecar:
-    """The sidecar of an engine file; raises SidecarError where it is missing or wrong."""
+    """The sidecar of an engine file; raises SidecarError if it is missing or wrong."""
     path = sidecar_path(engine)
     try:
         raw = read_json(path.read_text(encoding="utf-8"), "the sidecar")

@@ -44,7 +44,7 @@ class StageTimes:
 
 
 def load_tensorrt() -> Any:
-    """NVIDIA's module; raises EngineError where it is missing or too old."""
+    """NVIDIA's module; raises EngineError if it is missing or too old."""
     try:
         import tensorrt
     except ImportError as error:
@@ -203,7 +203,7 @@ class TensorRTEngine(Engine):
     def infer_stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Maps]:
         """Maps of each batch, in order; the next batch is copied to the GPU while one is computed.
 
-        One such stream at a time. Raises EngineError where a batch is larger than the engine's.
+        One such stream at a time. Raises EngineError if a batch is larger than the engine's.
         """
         self._gpu()  # which says so where the engine is closed
         largest = self.sidecar.options.batch

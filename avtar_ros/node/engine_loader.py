@@ -45,7 +45,7 @@ class EngineLoader:
         await loaded
 
     def open(self, settings: NodeParameters) -> Engine:
-        """The engine, warm; raises AvtarError where there is none to be had, with the reason."""
+        """The engine, warm; raises AvtarError if there is none to be had, with the reason."""
         if self._loaded != (settings.model, settings.engine_options):
             self.forget()
         outcome, self._outcome = self._outcome, None

@@ -107,12 +107,12 @@ class MultitaskNode(LifecycleNode):
         self._jumps = self.get_clock().create_jump_callback(back, post_callback=self._on_jump)
 
     def start(self, end: Callable[[int], None]) -> None:
-        """Configure and activate if asked to; raises AvtarError where that fails."""
+        """Configure and activate if asked to; raises AvtarError if that fails."""
         if not read_parameters(self, NodeParameters).autostart:
             return
         for transition in (self.trigger_configure, self.trigger_activate):
             if transition() != TransitionCallbackReturn.SUCCESS:
-                raise AvtarError("the node could not start, for the reason above. Mend it and start again.")
+                raise AvtarError("the node could not start, for the reason above. Fix it and start again.")
 
     def close(self) -> None:
         """Stop inference, then let go of the topics and the engine."""
@@ -188,7 +188,7 @@ class MultitaskNode(LifecycleNode):
             await self._loader.load_ahead(dataclasses.replace(self._settings, model=value), executor)
 
     def _accept(self, new: NodeParameters) -> None:
-        """Let changed parameters take effect between two frames, or raise AvtarError where that cannot be."""
+        """Let changed parameters take effect between two frames, or raise AvtarError if that cannot be."""
         if self._engine is None:
             return  # they are checked when the node is configured
         if fixed := fixed_parameters(new, changed_parameters(self._settings, new)):

@@ -162,7 +162,7 @@ class CameraOutputs:
     def __init__(
         self, node: LifecycleNode, camera: str, tasks: Sequence[str], depth_encoding: str, events: Events
     ) -> None:
-        """`events`: what is to be called of a topic's subscribers. Raises AvtarError where the camera's name cannot be
+        """`events`: what is to be called of a topic's subscribers. Raises AvtarError if the camera's name cannot be
         part of a topic."""
         check_topic(node, f"{camera}/overlay")
         self._node = node

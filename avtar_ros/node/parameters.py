@@ -47,7 +47,7 @@ class NodeParameters(OutputParameters):
     model: str = parameter(
         "",
         "Model file; empty for the demo model that ships with the package. Set while the node works, the new model is "
-        "loaded and checked beside the old one, which is kept where the new one is no good.",
+        "loaded and checked beside the old one, which is kept where the new one is unusable.",
         dynamic=True,
     )
     tasks: tuple[str, ...] = parameter(

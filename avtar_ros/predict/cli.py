@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources", nargs="+", metavar="SOURCE",
         help="a picture, a folder of pictures, a video, a bag, a webcam's number or /dev/video path, an rtsp:// or "
         "http:// address, or - for a picture on standard input",
-    )  # fmt: skip
+    )
     parser.add_argument("--model", help="an .onnx or .engine file, or a shipped model's name (default: the demo model)")
     parser.add_argument("--out", type=Path, help=f"folder for the results (default: {OUT}; none with --show)")
     parser.add_argument("--show", action="store_true", help="look at it live: a window, or else a page for the browser")
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--maps", type=_formats, metavar="png,npy",
         help="kinds of files of maps, or none (default: both of pictures, none of videos)",
-    )  # fmt: skip
+    )
     parser.add_argument("--points", type=Path, metavar="FILE.ply", help="write the pixels as points in space, too")
     parser.add_argument("--every", type=positive_int, default=1, metavar="N", help="take every N-th image only")
     parser.add_argument("--duration", type=positive, metavar="S", help="stop after S seconds of it")

@@ -72,7 +72,7 @@ class Input(AbstractContextManager["Input"]):
 
 def open_input(source: str, topic: str | None = None) -> Input:
     """Open a picture, a folder of pictures, a video, a bag (its `topic`), a webcam, a stream, or a picture on standard
-    input ("-"). Raises AvtarError where there is nothing to open."""
+    input ("-"). Raises AvtarError if there is nothing to open."""
     path = expanded(source)
     if source == STDIN:
         return StandardInput()

@@ -37,7 +37,7 @@ class Lens:
 @dataclass(frozen=True)
 class LensOptions:
     """What a user has said of the camera: `focal_px`, fx at the width of the images, or `fov_deg`, the horizontal field
-    of view in degrees. Raises AvtarError where both are given or one cannot be."""
+    of view in degrees. Raises AvtarError if both are given or one cannot be."""
 
     focal_px: float | None = None
     fov_deg: float | None = None

@@ -78,7 +78,7 @@ class Model(AbstractContextManager["Model"]):
         Arrays are RGB uint8 (H, W, 3); OpenCV's are BGR, image[..., ::-1] turns them. For depth in metres say
         `focal_px`, the camera's fx at the width of the images, or `fov_deg`, its horizontal field of view; else the
         EXIF data of files are asked, else a camera as the model was trained for is assumed: `maps.lens` tells. Raises
-        AvtarError for what is no picture.
+        AvtarError for what is not a picture.
         """
         options = LensOptions(focal_px, fov_deg)
         if isinstance(source, (list, tuple)):

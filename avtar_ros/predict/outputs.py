@@ -76,7 +76,7 @@ class Video(AbstractContextManager["Video"]):
         self._first_s = 0.0
 
     def write(self, picture: NDArray[np.uint8], seconds: float) -> None:
-        """Append a picture, RGB (H, W, 3), that belongs to this time. Raises AvtarError where there is no encoder."""
+        """Append a picture, RGB (H, W, 3), that belongs to this time. Raises AvtarError if there is no encoder."""
         if self._writer is None:
             height, width = picture.shape[:2]
             self._size, self._first_s = (width - width % 2, height - height % 2), seconds

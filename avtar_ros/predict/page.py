@@ -79,7 +79,7 @@ class Page(Viewer):
         self._thread.join()
 
     def _answer(self, path: str, query: Mapping[str, str]) -> tuple[str, bytes]:
-        """Type and content of what is at `path` below the secret; raises KeyError where nothing is."""
+        """Type and content of what is at `path` below the secret; raises KeyError if nothing is."""
         if path == "":
             return "text/html; charset=utf-8", files("avtar_ros.predict").joinpath("page.html").read_bytes()
         if path == "state":
@@ -123,7 +123,7 @@ class Page(Viewer):
 
 
 def _colored(maps: PredictedMaps, what: str, query: Mapping[str, str]) -> NDArray[np.uint8]:
-    """A map in colours as the sliders say, or the image itself; raises KeyError where there is none of that name."""
+    """A map in colours as the sliders say, or the image itself; raises KeyError if there is none of that name."""
     if what == IMAGE:
         return maps.image
     if what == SEGMENTATION.name:

@@ -62,7 +62,7 @@ class NodeProcess(AbstractContextManager["NodeProcess"]):
         return code is None
 
     def check_running(self) -> None:
-        """Raise AvtarError where it has ended, however."""
+        """Raise AvtarError if it has ended, however."""
         if not self.running():
             raise AvtarError(f"{self._name} ended too early. It said:\n{self.last_words()}")
 

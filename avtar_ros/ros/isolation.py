@@ -20,7 +20,7 @@ def claim_ros_domain() -> tuple[int, socket.socket]:
 
     The claim is a name among the kernel's abstract sockets: it reaches exactly as far as the ports that two
     equal domains would share, one network namespace, and ends when it is closed or its process ends.
-    Raises AvtarError where all are taken.
+    Raises AvtarError if all are taken.
     """
     for domain in random.sample(range(1, 101), 100):
         claim = socket.socket(socket.AF_UNIX)

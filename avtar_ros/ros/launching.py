@@ -47,7 +47,7 @@ def log_level(name: str, text: str) -> str:
 
 
 def names(name: str, text: str) -> list[str]:
-    """Names between commas, without the spaces around them; raises AvtarError where one is missing."""
+    """Names between commas, without the spaces around them; raises AvtarError if one is missing."""
     found = [part.strip() for part in text.split(",")]
     if not all(found):
         raise AvtarError(f"argument {name}: {text!r} lacks a name before or after a comma.")
@@ -111,7 +111,7 @@ def profile_environment(name: str, profile: str, environment: Mapping[str, str])
     """The environment variables that give a process the transport profile asked for, beside those of `environment`.
 
     That of the environment, or the shipped one where there is none; with "none" whatever there is; else the file.
-    Raises AvtarError where that is not there.
+    Raises AvtarError if that is not there.
     """
     if profile == NO_PROFILE:
         return {}

@@ -23,7 +23,7 @@ def beside(image_topic: str, name: str) -> str:
 
 
 def check_topic(node: Node, topic: str) -> None:
-    """Raise AvtarError where ROS forbids the name."""
+    """Raise AvtarError if ROS forbids the name."""
     try:
         expand_topic_name(topic, node.get_name(), node.get_namespace())
     except (NameValidationException, RuntimeError, ValueError) as error:

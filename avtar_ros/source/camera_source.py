@@ -67,7 +67,7 @@ class SourceParameters:
     max_gap: float = parameter(
         10.0, "Seconds to wait for the next frame at most; longer gaps of a recording are shortened. 0: any.",
         limits=(0.0, 86400.0),
-    )  # fmt: skip
+    )
     loop: bool = parameter(False, "Begin again at the end.")
     stamp: str = parameter(
         "now",
@@ -278,7 +278,7 @@ class CameraOutput:
 def open_stamp_log(path: str) -> Iterator[LogStamps]:
     """A function that writes (camera, published, original) to the file of `stamp_log`; to none where that is empty.
 
-    The file takes its name at the end. Raises AvtarError where it cannot be written.
+    The file takes its name at the end. Raises AvtarError if it cannot be written.
     """
     if not path:
         yield lambda camera, published_ns, original_ns: None
@@ -320,7 +320,7 @@ def _recorded_info(info: Any, header: Any) -> CameraInfo:
     message.roi = RegionOfInterest(
         x_offset=int(roi.x_offset), y_offset=int(roi.y_offset), height=int(roi.height), width=int(roi.width),
         do_rectify=bool(roi.do_rectify),
-    )  # fmt: skip
+    )
     return message
 
 

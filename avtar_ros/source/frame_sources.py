@@ -87,7 +87,7 @@ class FrameSource(AbstractContextManager["FrameSource"]):
         return Lens(None)
 
     def first(self) -> list[SourceFrame]:
-        """The first frame of each camera. Raises SourceError where there is none."""
+        """The first frame of each camera. Raises SourceError if there is none."""
         return [_first(self)]
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help=".onnx or .engine files")
     parser.add_argument("--compare", action="store_true", help="run two in turn and give the ratio of their times")
     parser.add_argument("--batch", type=positive_int, nargs="+", default=[1], metavar="N",
-                       help="images at once (default: 1)")  # fmt: skip
+                       help="images at once (default: 1)")
     parser.add_argument("--seconds", type=positive, default=10, help="for each measurement (default: %(default)g)")
     parser.add_argument(
         "--warmup", type=not_negative, default=2, metavar="SECONDS", help="before it (default: %(default)g)"

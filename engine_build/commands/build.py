@@ -26,16 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=positive_int, default=1, metavar="N", help="most images at once (default: 1)")
     parser.add_argument("--keep-fp32", nargs="+", default=[], metavar="STAGE",
                        help="compute these stages of a half-precision model in float32 (see inspect); "
-                       "auto: find the fewest that make it agree with its model")  # fmt: skip
+                       "auto: find the fewest that make it agree with its model")
     parser.add_argument("--workspace", type=positive_int, default=0, metavar="MB",
-                       help="the builder's working memory (default: half of what is free)")  # fmt: skip
+                       help="the builder's working memory (default: half of what is free)")
     parser.add_argument("--level", type=int, choices=range(6), default=3,
-                       help="how long to look for fast kernels (default: %(default)s)")  # fmt: skip
+                       help="how long to look for fast kernels (default: %(default)s)")
     parser.add_argument("--device", metavar="NAME", help="refuse to build on any other; see avtar-engine devices")
     parser.add_argument(
         "--compile-only", action="store_true",
         help="on a machine that cannot run it: do not verify; the node refuses it until that is done",
-    )  # fmt: skip
+    )
     parser.add_argument("--force", action="store_true", help="build also where nothing has changed")
     add_images(parser)
     add_json(parser)

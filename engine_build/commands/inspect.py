@@ -20,7 +20,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="FILE", help="an .onnx or .engine file")
     parser.add_argument("--layers", type=positive_int, default=15, metavar="N",
-                         help="rows of the layer table (default: 15)")  # fmt: skip
+                         help="rows of the layer table (default: 15)")
     add_json(parser)
 
 

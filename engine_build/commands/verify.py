@@ -20,7 +20,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("engine", type=Path, metavar="ENGINE", help="an .engine file made by avtar-engine build")
     parser.add_argument("--against", type=Path, required=True, metavar="MODEL",
-                        help="the .onnx file it came from, or the same model in float32")  # fmt: skip
+                        help="the .onnx file it came from, or the same model in float32")
     add_images(parser)
     add_json(parser)
 

@@ -36,7 +36,7 @@ def main() -> int:
         from tests.attack.live import run_kills, run_live  # ROS reads the environment when it is first used
 
         for outcome in (*run_live(options.scale, Path(folder), options.seed),
-                        run_kills(options.scale, Path(folder), options.seed)):  # fmt: skip
+                        run_kills(options.scale, Path(folder), options.seed)):
             outcomes.append(outcome)
             _tell(outcome)
     if options.out:

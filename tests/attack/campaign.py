@@ -112,7 +112,7 @@ def images(rng: random.Random, folder: Path) -> Iterator[Callable[[], object]]:
             message = SimpleNamespace(
                 width=rng.choice([width, 0, 2**32 - 1]), height=height, encoding=encoding, step=step, data=data,
                 is_bigendian=rng.choice([0, 1, 255]),
-            )  # fmt: skip
+            )
         yield lambda decode=decode, message=message: decode(message)
 
 

@@ -26,11 +26,11 @@ from tests.tiny_models import write_tiny_model
 CYCLE = (
     Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE,
     Transition.TRANSITION_ACTIVATE,
-)  # fmt: skip
+)
 KILL_FRAMES = 120
 FULL = {
     "bad frames": 2000, "requests": 500, "lifecycle cycles": 200, "engine swaps": 100, "soak, s": 3600, "kills": 100,
-}  # fmt: skip
+}
 """Of each part; of requests so many rounds, each of one to every service."""
 
 
@@ -135,7 +135,7 @@ def soak(attacked: Attacked, rng: random.Random, seconds: int, outcome: Outcome)
 LIVE: dict[str, Callable[[Attacked, random.Random, int, Outcome], None]] = {
     "bad frames": bad_frames, "requests": many_requests, "lifecycle cycles": cycles, "engine swaps": swaps,
     "soak, s": soak,
-}  # fmt: skip
+}
 
 
 @contextmanager

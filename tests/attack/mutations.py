@@ -10,7 +10,7 @@ from typing import Any
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 10**30, 10**400, -1e300, 1e300, 5e-324, float("nan"), float("inf"), "", "x" * 10_000,
     "\ud800", "a\x00b", "\x1b[31m", "\u202e", "~no-such-user/x", "../../x", [], {}, [[]], {"": ""}, [None] * 1000,
-]  # fmt: skip
+]
 
 
 def damaged(rng: random.Random, raw: bytes) -> bytes:

@@ -172,11 +172,11 @@ def test_only_rgb_bytes_are_an_image_and_nothing_else_gives_maps(
     width=st.integers(1, 140), height=st.integers(1, 110), step_x=st.sampled_from([-3, -1, 1, 2]),
     step_y=st.sampled_from([-2, -1, 1, 3]), reverse=st.booleans(), order=st.sampled_from("CF"),
     writeable=st.booleans(), seed=st.integers(0, 99),
-)  # fmt: skip
+)
 def test_an_image_gives_the_same_maps_however_it_lies_in_memory(
     engine: Engine, width: int, height: int, step_x: int, step_y: int, reverse: bool, order: Any, writeable: bool,
     seed: int,
-) -> None:  # fmt: skip
+) -> None:
     whole = np.asarray(frame(width * abs(step_x), height * abs(step_y), seed).image, order=order)
     view = whole[::step_y, ::step_x, :: -1 if reverse else 1]
     view.setflags(write=writeable)

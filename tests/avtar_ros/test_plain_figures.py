@@ -9,7 +9,7 @@ def test_figures_are_grouped_by_task_whatever_their_order() -> None:
     lines = figures_text(figures, known_figures()).splitlines()
     assert [line for line in lines if not line.startswith("  ")] == [
         "Depth", "Surface normals", "Edges", "↑ higher is better, ↓ lower is better"
-    ]  # fmt: skip
+    ]
     assert lines[1].split()[:4] == ["RMSE", "0.288", "m", "↓"]
     assert "10.7° ↓" in lines[4]
     assert "share of pixels within 25 %" in lines[2]

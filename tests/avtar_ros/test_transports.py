@@ -80,7 +80,7 @@ def test_quantised_inverse_depth_is_within_its_step(data: bytes) -> None:
     (Compressed("zstd", zstd_image("16UC1", MILLIMETRES, lambda data: b"no zstd" + data)), "cannot be decompressed"),
     (Compressed("zstd", zstd_image("16UC1", MILLIMETRES, lambda d: zstandard.compress(d + d))), "of pixels, where"),
     (Compressed("zstd", zstd_image("16UC1", MILLIMETRES, lambda data: zstandard.compress(data[:-9]))), "bytes of data"),
-])  # fmt: skip
+])
 def test_depth_that_cannot_be_unpacked_is_refused_with_the_reason(message: Compressed, reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
         depth_metres(message)
@@ -100,7 +100,7 @@ def test_depth_is_never_taken_for_colours(name: str) -> None:
 @pytest.mark.parametrize(("message", "encoding"), [
     (PACKED["rvl"], "16UC1"), (PACKED["png by compressed"], "16UC1"), (PACKED["zstd of real numbers"], "32FC1"),
     (Compressed("jpeg", b""), ""), (Compressed("rgb8; jpeg compressed bgr8", b""), "rgb8"),
-])  # fmt: skip
+])
 def test_the_encoding_is_told_where_the_message_does(message: Compressed, encoding: str) -> None:
     assert encoding_of(message) == encoding
 

@@ -19,7 +19,7 @@ BUILDER = ("create_network", "create_builder_config", "create_optimization_profi
 CONFIG = (
     "set_memory_pool_limit", "builder_optimization_level", "profiling_verbosity", "progress_monitor", "clear_flag",
     "add_optimization_profile", "create_timing_cache", "set_timing_cache", "get_timing_cache",
-)  # fmt: skip
+)
 MEMBERS = {
     "ICudaEngine": ENGINE,
     "IExecutionContext": CONTEXT,

@@ -91,7 +91,7 @@ MODELS: dict[str, tuple[Damage, str]] = {
     "with an output less": (
         rewrite(lambda graph: graph.graph.output.pop()), "edges is missing, not float32 (-1, 48, 64)",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -289,7 +289,7 @@ ENGINES: dict[str, tuple[Damage, str]] = {
     "cut short": (lambda engine: engine.write_bytes(engine.read_bytes()[:100]), "not the file that its sidecar"),
     "from another GPU": (edit(gpu=Gpu("Orin", "8.7", 16)), "16 SMs) wanted, for which the engine was built"),
     "from another TensorRT": (edit(tensorrt="10.13.0.35"), "TensorRT 10.3.0.30 found, 10.13.0.35 wanted"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ENGINES)
@@ -323,7 +323,7 @@ def test_an_engine_that_nobody_verified_is_not_measured(command: Command, engine
         ("bench",),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_wrong_usage_is_told_apart(command: Command, arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
         command(*arguments)

@@ -78,7 +78,7 @@ def test_everything_that_has_changed_is_named(nvidia: AvtarEngine, built: tuple[
     for change in (
         "ONNX content: ", "TensorRT: 10.3.0.30 → 11.4.0.106", "GPU: Orin (compute capability 8.7, 8 SMs) → none",
         "batch: 1 → 2", "workspace in MB: 256 → 128", "level: 0 → 1",
-    ):  # fmt: skip
+    ):
         assert change in run.stdout
     after = read_sidecar(engine)
     assert (after.card.licence, after.options.batch, after.tensorrt) == ("another", 2, "11.4.0.106")

@@ -35,7 +35,7 @@ def test_a_model_is_described_by_its_card(command: Command, model: Path) -> None
         "0.5 to 10 m, at a focal length of 60 px", "depth.delta1 0.75", "config: tiny.yaml",
         "input    image: uint8 (-1, 48, 64, 3)", "output   normals: float32 (-1, 48, 64, 3)",
         "This machine can run it.",
-    ):  # fmt: skip
+    ):
         assert words in ran.out
 
 
@@ -55,7 +55,7 @@ def test_an_engine_is_described_by_its_sidecar_and_the_time_of_its_layers(comman
         "TensorRT engine, fp32", "by TensorRT 10.3.0.30", "Orin (compute capability 8.7, 8 SMs), batches of up to 1",
         "level 3", "in float32: nothing", "verified yes", "depth         ok", "1.000 ms  the whole of it",
         "This machine can run it.",
-    ):  # fmt: skip
+    ):
         assert words in ran.out
 
 
@@ -70,7 +70,7 @@ def test_what_keeps_an_engine_from_running_here_is_said(command: Command, engine
     for words in (
         "This machine cannot run it:", "TensorRT 10.3.0.30 found, 10.13.0.35 wanted", "16 SMs) wanted",
         "avtar-engine verify",
-    ):  # fmt: skip
+    ):
         assert words in ran.out
 
 

@@ -59,7 +59,7 @@ class Measurements:
     def keep(self, folder: Path) -> None:
         document = {
             "machine": asdict(self.machine) | {"state": state()}, "engines": self.engines, "bench": self.bench,
-        }  # fmt: skip
+        }
         name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{self.machine.name} TensorRT {self.machine.tensorrt}").strip("-")
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".{name}.part"

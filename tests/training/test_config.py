@@ -57,7 +57,7 @@ MODEL = tiny.settings()["model"]
         ({"tasks": ["depth", "smell"]}, "tasks: names unknown tasks ['smell']; known: segmentation, depth"),
         ({"tasks": []}, "tasks: must name at least one"),
         ({"tasks": ["depth", "depth"]}, "tasks: must name at least one task, each once"),
-        ({"loss_weights": {"smell": 1}}, "loss_weights.smell: is none of `tasks`"),
+        ({"loss_weights": {"smell": 1}}, "loss_weights.smell: is not among `tasks`"),
         ({"loss_weights": {"depth": 0}}, "loss_weights.depth: "),
         ({"affinity": {"momentum": 1}}, "affinity.momentum: "),
         ({"model": MODEL | {"backbone": {}}}, "model.backbone: give either `pretrained` or `settings`"),
@@ -65,7 +65,7 @@ MODEL = tiny.settings()["model"]
         ({"model": MODEL | {"replace": [0, -1]}}, "model.replace.1: "),
         (
             {"model": MODEL | {"decoder": "swin", "decoder_channels": 100}},
-            "model.decoder_channels: 100 of `decoder: swin` are not to be divided by its 3 heads",
+            "model.decoder_channels: 100 of `decoder: swin` cannot be divided by its 3 heads",
         ),
         ({"phases": [tiny.phase("adapters", accumulate=4)]}, "phases.0.accumulate: 4 must cut `batch_size`, 4, in"),
         (
@@ -77,10 +77,10 @@ MODEL = tiny.settings()["model"]
             "phases.0.accumulate: must be 1: `balancing: pcgrad`",
         ),
         ({"phases": [tiny.phase("adapters", learns=["smell"])]}, "phases.0.learns: names ['smell'], which `tasks`"),
-        ({"tasks": ["depth"], "loss_weights": {"normals": 2.0}}, "loss_weights.normals: is none of `tasks`, depth"),
+        ({"tasks": ["depth"], "loss_weights": {"normals": 2.0}}, "loss_weights.normals: is not among `tasks`, depth"),
         (
             {"phases": [tiny.phase("adapters", learns=["depth"], loss_weights={"normals": 2})]},
-            "phases.0.loss_weights.normals: is no task that the phase learns, depth",
+            "phases.0.loss_weights.normals: is not a task that the phase learns, depth",
         ),
         ({"phases": [tiny.phase("adapters", steps=True)]}, "phases.0.steps: Input should be a valid integer"),
         ({"phases": [tiny.phase("adapters", batch_size="4")]}, "phases.0.batch_size: Input should be a valid integer"),
@@ -129,7 +129,7 @@ def test_several_faults_are_all_named(tmp_path: Path) -> None:
     [("", "not a mapping"), ("- one\n- two", "not a mapping"), ("name: [", "not YAML"), ("\x00", "not YAML"),
      ("run: !!python/object/apply:os.getcwd []", "not YAML")],
     ids=["empty", "list", "unfinished", "binary", "object"],
-)  # fmt: skip
+)
 def test_what_is_no_config_says_so(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(text)

@@ -64,7 +64,7 @@ def test_a_steps_gradients_are_the_projected_ones(tmp_path: Path) -> None:
     run.objective.losses = lambda raw, batch: {  # type: ignore[method-assign]
         "segmentation": raw["segmentation"].mean(), "depth": raw["depth"].mean(),
         "normals": raw["normals"].square().mean(), "edges": (raw["edges"] - raw["edges"].mean()).square().mean(),
-    }  # fmt: skip
+    }
     parameters = dict(run.model.named_parameters())
     judged = [p for n, p in parameters.items() if n.startswith("adapters") and any(f"{x}." in n for x in SHARED)]
     losses = list(run.objective.losses(run.model.train()(batch.image), batch).values())

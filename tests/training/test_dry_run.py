@@ -24,7 +24,7 @@ BAG = {"dataset": "rosbag", "bag": "nowhere.mcap", **SIZE}
 
 
 def test_a_dry_run_needs_no_data_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     data = {"dataset": "nyud", "root": "nowhere", **SIZE}
     config = tiny.write_config(tmp_path / "run.yaml", data=data)
@@ -38,7 +38,7 @@ def test_a_dry_run_needs_no_data_and_leaves_nothing(tmp_path: Path, capsys: pyte
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["nyud"])
 def test_the_papers_network_is_built_and_runs_a_step(name: str, tmp_path: Path,
-                                                     capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
     """At a size and batch that a small machine can do."""
     config = load_shipped(name)
     data = config.data.model_copy(update={"width": 128, "height": 96})

@@ -30,7 +30,7 @@ def config(**changes: object) -> RunConfig:
 def test_variants_are_single_tasks_growing_sets_and_the_method_without_its_parts() -> None:
     found = {variant.name: variant.config for variant in variants(config())}
     assert list(found) == ["segmentation", "depth", "normals", "edges", "S-D", "S-D-N", "S-D-N-E",
-                           "all, no TROA", "all, no TAA", "all, no TSN"]  # fmt: skip
+                           "all, no TROA", "all, no TAA", "all, no TSN"]
     assert found["S-D-N"].tasks == ("segmentation", "depth", "normals")
     assert found["normals"].loss_weights == {}
     assert found["all, no TROA"].affinity.every == 0

@@ -20,7 +20,7 @@ CONSTANTS = {
     "grid": np.array([-1, 6, 3, 5], np.int64), "other": np.array([-1, 3, 6, 5], np.int64),
     "list": np.array([-1, 6, 15], np.int64), "double": np.array([2, 6, 6, 10], np.int64),
     "more": np.array([2, 6, 7, 10], np.int64),
-}  # fmt: skip
+}
 
 
 def graph(inputs: str, body: str, dimensions: str) -> onnx.ModelProto:
@@ -74,7 +74,7 @@ CHANGED = {
             ["Reshape", "ArgMax", "Cast", "Reshape", "DepthToSpace", "Reshape"]),
     "linear": ("float[4, B, 5, 6] x", LINEAR, "P, Q, R, S", ["Reshape", "Gemm", "Reshape"]),
     "resize": ("float[2, 6, 3, 5] x", RESIZE.format("double"), "P, Q, R, S", ["Resize"]),
-}  # fmt: skip
+}
 """Inputs, nodes, the output's dimensions, and the operators that are to come of it."""
 ALONE = {
     "a scale a key": ("float[B, 2, 5, 4] q, float[B, 2, 4, 5] k", QK.format("lone"), "P, Q, R, S"),
@@ -123,4 +123,4 @@ def test_the_batch_is_read_off_floats() -> None:
     onnx.checker.check_model(changed)
     assert [(node.op_type, node.input[0]) for node in changed.graph.node] == [
         ("Cast", "image"), ("Shape", "all"), ("Expand", "all"),
-    ]  # fmt: skip
+    ]

@@ -17,7 +17,7 @@ def test_any_key_can_be_set_and_the_rest_stays(tmp_path: Path) -> None:
     settings = [
         "phases.1.steps=500", "depth.focal_px=1e2", "tasks=[depth, edges]", "augment.zoom=1.5", "name=a=b",
         "loss_weights.depth=2",
-    ]  # fmt: skip
+    ]
     config, before = load_config(path, settings=settings), load_config(path)
     assert (config.phases[1].steps, config.depth.focal_px, config.name) == (500, 100.0, "a=b")
     assert (config.tasks, config.augment.zoom, config.loss_weights) == (("depth", "edges"), 1.5, {"depth": 2.0})
@@ -35,7 +35,7 @@ def test_the_last_setting_of_a_key_counts(tmp_path: Path) -> None:
         ("phases.0.steps", "--set phases.0.steps: expected KEY=VALUE"),
         ("=3", "--set =3: expected KEY=VALUE"),
         ("phases..steps=3", "--set phases..steps=3: expected KEY=VALUE"),
-        ("phases.7.steps=3", "--set phases.7.steps=3: `phases` is a list of 2; '7' is no place from 0 on in it"),
+        ("phases.7.steps=3", "--set phases.7.steps=3: `phases` is a list of 2; '7' is not an index into it"),
         ("phases.first=3", "`phases` is a list of 2; 'first' is no place"),
         ("name.first=3", "--set name.first=3: `name` is 'tiny', which has no keys"),
         ("name.first.second=3", "`name` is 'tiny', which has no keys"),

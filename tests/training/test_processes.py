@@ -34,7 +34,7 @@ def logged(checkpoint: Path) -> list[dict[str, Any]]:
 def launched(config: Path, out: Path, cache: Path) -> None:
     """Two processes on the CPU, for which `accelerate launch` would want MPI, met as those that it starts do."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-               "-m", "training", "fit", str(config), "--out", str(out)]  # fmt: skip
+               "-m", "training", "fit", str(config), "--out", str(out)]
     environment = os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert run.returncode == 0, run.stdout + run.stderr

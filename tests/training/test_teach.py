@@ -63,13 +63,13 @@ def test_labels_are_written_as_a_folder_that_training_reads_as_they_were(
     config, out = write_config(tmp_path), tmp_path / "labels"
     shots = pictures(tmp_path / "shots")
     command = ["teach", str(shots), "--config", str(config), "--out", str(out),
-               "--set", "data.data.validation_images=2"]  # fmt: skip
+               "--set", "data.data.validation_images=2"]
     assert main(command) == 0
     said = capsys.readouterr().out
     assert f"{out}: 6 images with labels. Next: data: {{dataset: folder, root: {out}}}" in said
     names = {path.name for path in out.iterdir()} - {".avtar_ros"}
     assert names == {"images", "depth", "segmentation", "normals", "edges", "intrinsics.json", "classes.yaml",
-                     "maps.yaml", "teachers.json"}  # fmt: skip
+                     "maps.yaml", "teachers.json"}
     described = json.loads((out / "teachers.json").read_text())
     teachers = f"{tmp_path}/depth-teacher (apache-2.0), {tmp_path}/class-teacher (cc-by-nc-4.0)"
     assert described["licence"] == f"taught by {teachers}"

@@ -86,7 +86,7 @@ def phase(trains: str, **changes: Any) -> dict[str, Any]:
     return {
         "name": trains, "trains": trains, "steps": 4, "batch_size": 4, "learning_rate": 2e-3, "warmup_steps": 2,
         "evaluate_every": 2, **changes,
-    }  # fmt: skip
+    }
 
 
 def run_config(**changes: Any) -> RunConfig:

@@ -17,7 +17,7 @@ LABELS = ("wall", "sofa", "sky", "armchair", "lamp")
 DINO = {
     "hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
     "out_indices": [1, 2, 3, 4], "apply_layernorm": True, "reshape_hidden_states": False,
-}  # fmt: skip
+}
 DPT = {"neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8}
 
 
@@ -43,7 +43,7 @@ def depth_anything(folder: Path, metres: float | None = 5.0, kind: str = "metric
     config = hf.DepthAnythingConfig(
         backbone_config=backbone, patch_size=14, reassemble_hidden_size=16, reassemble_factors=[4, 2, 1, 0.5],
         head_hidden_size=8, depth_estimation_type=kind, max_depth=20, **DPT,
-    )  # fmt: skip
+    )
     model = hf.DepthAnythingForDepthEstimation(config)
     if metres is not None:
         share = metres / 20
@@ -52,13 +52,13 @@ def depth_anything(folder: Path, metres: float | None = 5.0, kind: str = "metric
 
 
 def segformer(folder: Path, said: str | None = "sofa", labels: tuple[str, ...] = LABELS,
-              licence: str | None = None, sure: float = 20.0) -> Path:  # fmt: skip
+              licence: str | None = None, sure: float = 20.0) -> Path:
     """The class `said` everywhere, `sure` as a logit beside 0 of all others."""
     torch.manual_seed(0)
     config = hf.SegformerConfig(
         hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=16,
         sr_ratios=[4, 2, 1, 1], id2label=dict(enumerate(labels)),
-    )  # fmt: skip
+    )
     model = hf.SegformerForSemanticSegmentation(config)
     if said is not None:
         constant(model.decode_head.classifier, *(sure * (label == said) for label in labels))
@@ -70,12 +70,12 @@ def mask2former(folder: Path, said: str = "couch", labels: tuple[str, ...] = ("w
     backbone = hf.SwinConfig(
         embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4,
         out_features=["stage1", "stage2", "stage3", "stage4"],
-    )  # fmt: skip
+    )
     config = hf.Mask2FormerConfig(
         backbone_config=backbone, feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=16,
         encoder_layers=1, decoder_layers=2, dim_feedforward=16, num_attention_heads=2, num_queries=4,
         id2label=dict(enumerate(labels)),
-    )  # fmt: skip
+    )
     model = hf.Mask2FormerForUniversalSegmentation(config)
     constant(model.class_predictor, *(20.0 * (label == said) for label in labels), 0.0)
     return _saved(model, hf.Mask2FormerImageProcessorPil(size={"height": 64, "width": 64}), folder, None)
@@ -100,7 +100,7 @@ def graph(path: Path, *, depth: bool = True, logits: int = 0, normals: bool = Fa
     nodes = [helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=1)]
     constants = [helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
                  helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]),
-                 helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])]  # fmt: skip
+                 helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])]
     outputs = []
     if depth:
         nodes.append(helper.make_node("Add", ["mean", "one"], ["distance"]))
@@ -110,7 +110,7 @@ def graph(path: Path, *, depth: bool = True, logits: int = 0, normals: bool = Fa
         values = [0.0, 20.0, *[0.0] * (logits - 2)]
         constants.append(helper.make_tensor("preferred", TensorProto.FLOAT, [1, 1, 1, logits], values))
         nodes += [helper.make_node("Transpose", ["blank"], ["blank_last"], perm=[0, 2, 3, 1]),
-                  helper.make_node("Add", ["blank_last", "preferred"], ["logits"])]  # fmt: skip
+                  helper.make_node("Add", ["blank_last", "preferred"], ["logits"])]
         outputs.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", size, size, logits]))
     if normals:
         constants.append(helper.make_tensor("direction", TensorProto.FLOAT, [1, 3, 1, 1], [0.0, 0.6, 0.8]))

@@ -16,7 +16,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.safetensors)")
     parser.add_argument("--out", type=Path, default=Path("affinities.png"), metavar="FILE",
-                            help="the picture (default: %(default)s)")  # fmt: skip
+                            help="the picture (default: %(default)s)")
 
 
 def run(options: argparse.Namespace, command: str) -> int:

@@ -19,7 +19,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument("--from", dest="start_from", type=Path, metavar="CHECKPOINT",
-                        help="go on from this model (default: the demo model, unless --config is given)")  # fmt: skip
+                        help="go on from this model (default: the demo model, unless --config is given)")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for checkpoints, log and the model")
 
 

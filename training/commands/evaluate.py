@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     on = parser.add_mutually_exclusive_group()
     on.add_argument("--data", type=Path, metavar="CONFIG", help="measure on this config's data, not on rooms")
     on.add_argument("--manifest", type=Path, metavar="FILE",
-                    help="measure on the RGB-D images that this JSON file lists (docs/data.md)")  # fmt: skip
+                    help="measure on the RGB-D images that this JSON file lists (docs/data.md)")
     add_rooms(parser, positive_int)
     parser.set_defaults(rooms=None)  # with --data it is a limit, and none where it is not given
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")

@@ -11,7 +11,7 @@ from training.overrides import add_set
 
 DESCRIPTION = (
     "Train a config with each task alone, with more and more of its tasks, and with all of them "
-    "without TROA, TAA and TSN, with several seeds; print means, spreads and gains. Run again, it goes on."
+    "without TROA, TAA and TSN, with several seeds; print means, spreads and gains. Run again, it continues."
 )
 
 

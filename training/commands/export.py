@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="pictures to compare on, beside rooms and noise")
     parser.add_argument("--manifest", type=Path, metavar="FILE",
-                        help="real images to measure on for the card, too (as `evaluate --manifest`)")  # fmt: skip
+                        help="real images to measure on for the card, too (as `evaluate --manifest`)")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32",
-                        help="of weights and activations; fp16 is for TensorRT (default: %(default)s)")  # fmt: skip
+                        help="of weights and activations; fp16 is for TensorRT (default: %(default)s)")
     add_rooms(parser, int)  # none is a choice: a model whose card has no figures
 
 

@@ -9,7 +9,7 @@ from avtar_ros.command_line import DONE, Command
 from training.overrides import add_set
 
 DESCRIPTION = (
-    "Train as a config says. Run again after an interruption, it goes on from the last checkpoint."
+    "Train as a config says. Run again after an interruption, it continues from the last checkpoint."
 )
 
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="YAML; ready ones lie in training/configs/")
     parser.add_argument("--out", type=Path, help="folder for checkpoints and logs (default: runs/NAME OF THE CONFIG)")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="CHECKPOINT",
-                     help="go on from another run's checkpoint (`start_from` in the config)")  # fmt: skip
+                     help="continue from another run's checkpoint (`start_from` in the config)")
     parser.add_argument("--dry-run", action="store_true", help="build everything and run one step on random images")
     parser.add_argument("--tensorboard", action="store_true", help="write files for TensorBoard beside the log as well")
     add_set(parser)

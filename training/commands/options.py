@@ -12,7 +12,7 @@ def add_rooms(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> N
     parser.add_argument(
         "--rooms", type=count, default=seeds.HELD_OUT_ROOMS,
         help=f"how many rooms (default: {seeds.HELD_OUT_ROOMS}), or how many images at most",
-    )  # fmt: skip
+    )
     parser.add_argument("--seed", type=int, default=seeds.HELD_OUT, help="of the first room (default: %(default)s)")
 
 
@@ -20,7 +20,7 @@ def image_size(text: str) -> tuple[int, int]:
     """Width and height from WIDTHxHEIGHT."""
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, at least 32x32")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write WIDTHxHEIGHT, such as 256x192, at least 32x32")
     return int(width), int(height)
 
 

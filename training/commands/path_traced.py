@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=positive_int, default=5,
         help="paths a pixel; more take longer and give less noise (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--furniture", type=Path, metavar="FOLDER", help="of the .sh3f libraries (default: where Debian puts them)"
     )
     parser.add_argument(
         "--processes", type=positive_int, default=os.cpu_count() or 1,
         help="how many render at a time (default: one a core)",
-    )  # fmt: skip
+    )
 
 
 def run(options: argparse.Namespace, command: str) -> int:

@@ -21,7 +21,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="YAML; ready ones lie in training/configs/")
     parser.add_argument("--out", type=Path, default=Path("previews"), metavar="FOLDER",
-                         help="where to write them (default: %(default)s)")  # fmt: skip
+                         help="where to write them (default: %(default)s)")
     parser.add_argument("--count", type=positive_int, default=12, help="how many, evenly spread (default: %(default)s)")
     parser.add_argument("--validation", action="store_true", help="of the images that are kept from training")
     parser.add_argument("--augmented", action="store_true", help="changed at random as training changes them")

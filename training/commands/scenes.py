@@ -44,7 +44,7 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate between 0 and 1000 Hz")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate between 0 and 1000 Hz")
     return rate
 
 

@@ -40,8 +40,8 @@ class BagDataset(PackedDataset):
     and edges that are not recorded are computed of depth, or edges of classes. Depth needs CameraInfo; images are
     taken as rectified, as depth aligned to them is. Its last frames are the validation split.
 
-    With `unlabelled` all frames count, whatever is known of them. Raises TrainingError where something is lacking,
-    BagError where it is no bag.
+    With `unlabelled` all frames count, whatever is known of them. Raises TrainingError if something is lacking,
+    BagError if it is not a bag.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ def _pinhole(recorded: RecordedFrame, shape: Sequence[int]) -> Pinhole:
 
 
 def _check(bag: Bag, camera: RecordedCamera, config: BagConfig, unlabelled: bool) -> None:
-    """Raises TrainingError where a bag cannot teach anything, or would teach what is wrong."""
+    """Raises TrainingError if a bag cannot teach anything, or would teach what is wrong."""
     if camera.registered is False and config.depth_topic is None:
         raise TrainingError(
             f"{bag.path}: the depth of {camera.truth_topics[DEPTH.name]} is not seen from the camera {camera.topic}: "

@@ -29,7 +29,7 @@ class CityscapesDataset(FrameDataset):
     """Files `leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png` and alike in gtFine, disparity and camera.
 
     Stereo gives depth = baseline · fx / disparity, disparity = (p − 1) / 256 of the stored p, 0 unknown. Normals are
-    computed from depth, edges are the borders of classes. Raises TrainingError where the folder is another.
+    computed from depth, edges are the borders of classes. Raises TrainingError if the folder is another.
     """
 
     def __init__(self, config: CityscapesConfig, split: Split) -> None:

@@ -89,7 +89,7 @@ class StoredClasses:
 
 
 def read_stored_classes(path: Path) -> StoredClasses:
-    """A classes.yaml. Raises TrainingError where it is none, or two classes share a name, an id or a colour."""
+    """A classes.yaml. Raises TrainingError if it is none, or two classes share a name, an id or a colour."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         listed = [entry if isinstance(entry, dict) else {"name": entry} for entry in raw if entry is not None]

@@ -41,7 +41,7 @@ _EXCEPTIONS = {
     "ceiling": _CEILING, "books": _BOOKS, "television": _TV, "cabinet": _FURNITURE, "bookshelf": _FURNITURE,
     "counter": _FURNITURE, "shelves": _FURNITURE, "dresser": _FURNITURE, "refrigerator": _FURNITURE,
     "night stand": _FURNITURE, "other furniture": _FURNITURE,
-}  # fmt: skip
+}
 NYUD_13_OF_40 = tuple(_EXCEPTIONS.get(c.name, _OBJECTS) for c in NYUD_40)
 """For each of the 40 classes its id among the 13 (Couprie et al., ICLR 2013)."""
 
@@ -75,7 +75,7 @@ SYNTHIA_IDS = {
     "sky": 1, "building": 2, "road": 3, "sidewalk": 4, "fence": 5, "vegetation": 6, "pole": 7, "car": 8,
     "traffic sign": 9, "person": 10, "bicycle": 11, "motorcycle": 12, "traffic light": 15, "rider": 17, "bus": 19,
     "wall": 21,
-}  # fmt: skip
+}
 """SYNTHIA's ids of the 16 classes."""
 
 TASKONOMY = _numbered(

@@ -21,7 +21,7 @@ from training.errors import TrainingError
 class CocoDataset(FrameDataset):
     """The images that have annotations, by their ids; pixels of no annotation are unlabelled, or of the class `rest`.
 
-    Of several files what the first has lies on top. Raises TrainingError where a file is missing or damaged.
+    Of several files what the first has lies on top. Raises TrainingError if a file is missing or damaged.
     """
 
     def __init__(self, config: CocoConfig, split: Split) -> None:

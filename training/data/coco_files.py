@@ -45,7 +45,7 @@ class CocoFile:
     def paint(self, image: int, ids: Ids, on: NDArray[np.uint8], masks: Path | None = None) -> None:
         """Paint the class ids of an image's annotations into `on` (H, W); small ones lie on large ones.
 
-        Crowds are unlabelled: they hold what is between their members too. Raises TrainingError where an annotation
+        Crowds are unlabelled: they hold what is between their members too. Raises TrainingError if an annotation
         cannot be decoded.
         """
         found = self.annotations.get(image, [])
@@ -91,7 +91,7 @@ class CocoFile:
 
 
 def read_coco(path: Path) -> CocoFile:
-    """Read once for as long as the file stays the same. Raises TrainingError where it is none."""
+    """Read once for as long as the file stays the same. Raises TrainingError if it is none."""
     if not path.is_file():
         raise TrainingError(f"{path}: no such file of annotations.")
     return _read(path, path.stat().st_mtime_ns)
@@ -100,7 +100,7 @@ def read_coco(path: Path) -> CocoFile:
 def coco_classes(files: Sequence[CocoFile], also: Sequence[str] = (), any_number: bool = False) -> Classes:
     """The classes of all files, each once, in the order of their ids, then those in `also`.
 
-    Raises TrainingError where they are more than a model can have, unless `any_number` will do.
+    Raises TrainingError if they are more than a model can have, unless `any_number` will do.
     """
     names = dict.fromkeys(name for file in files for _, name in sorted(file.names.items()))
     names |= dict.fromkeys(also)

@@ -223,7 +223,7 @@ class FolderConfig(Sized):
 
     @property
     def own_classes(self) -> classes.Classes:
-        """Those of its classes.yaml. Raises TrainingError where that is none, or there is no such folder."""
+        """Those of its classes.yaml. Raises TrainingError if that is none, or there is no such folder."""
         if not self.root.is_dir():
             raise TrainingError(f"{self.root}: there is no such folder of images.")
         return read_classes(self.root / CLASSES)
@@ -263,7 +263,7 @@ class CocoConfig(Sized):
 
     @property
     def own_classes(self) -> classes.Classes:
-        """Those of the annotation files, and `rest`. Raises TrainingError where they are none, or too many."""
+        """Those of the annotation files, and `rest`. Raises TrainingError if they are none, or too many."""
         from training.data.coco_files import coco_classes, read_coco
 
         also = () if self.rest is None else (self.rest,)
@@ -291,7 +291,7 @@ class ToolConfig(Sized):
 
     @property
     def own_classes(self) -> classes.Classes:
-        """Those of the export, and `rest`. Raises TrainingError where it is none."""
+        """Those of the export, and `rest`. Raises TrainingError if it is none."""
         from training.data.tools.exports import read_export
 
         names = dict.fromkeys(read_export(self.dataset, self.root).names)
@@ -321,7 +321,7 @@ TAGS = (
     "synthetic_rooms", "nyud", "cityscapes", "taskonomy", "omnidata", "synthia", "rosbag", "pictures", "folder",
     "coco", "cvat", "labelme", "supervisely", "manifest",
     "taught", "mixed",
-)  # fmt: skip
+)
 
 
 def _dataset(raw: Any) -> str | None:
@@ -389,7 +389,7 @@ class TaughtConfig(Section):
     def classes(self) -> classes.Classes:
         """The teachers', or where they give none and the data's labels are kept, those of the data.
 
-        Raises CardError or TrainingError where that takes a look at one that is not there, or the two differ.
+        Raises CardError or TrainingError if that takes a look at one that is not there, or the two differ.
         """
         if self.teacher is not None:
             return read_onnx_card(self.teacher).classes
@@ -462,7 +462,7 @@ class MixedConfig(Section):
         return self
 
     def check_classes(self) -> None:
-        """Raises TrainingError where the parts' classes are not, and are not brought to, the same.
+        """Raises TrainingError if the parts' classes are not, and are not brought to, the same.
 
         No part of the section's own check: some classes are in files that a checkpoint outlives.
         """

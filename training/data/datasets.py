@@ -48,7 +48,7 @@ from training.errors import TrainingError
 
 
 def open_dataset(config: DataConfig, split: Split) -> Dataset:
-    """The data set that a config names. Raises TrainingError or BagError where its files are not as they should be."""
+    """The data set that a config names. Raises TrainingError or BagError if its files are not as they should be."""
     dataset = _OPENERS[type(config)](config, split)
     return dataset if isinstance(config, MixedConfig | TaughtConfig) else _renamed(dataset, config, split)
 

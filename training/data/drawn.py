@@ -19,7 +19,7 @@ from training.errors import TrainingError
 class ToolDataset(FrameDataset):
     """The pictures of an export by the names of their files; what nobody labelled is unlabelled, or of `rest`.
 
-    Raises TrainingError where a file is missing or damaged.
+    Raises TrainingError if a file is missing or damaged.
     """
 
     def __init__(self, config: ToolConfig, split: Split) -> None:

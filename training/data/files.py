@@ -21,7 +21,7 @@ LISTED = 8
 
 
 def read_image(path: Path, upright: bool = False) -> Image:
-    """A photograph of any format as RGB (H, W, 3). Raises TrainingError where it is missing or damaged.
+    """A photograph of any format as RGB (H, W, 3). Raises TrainingError if it is missing or damaged.
 
     `upright` turns it as its EXIF data say, which one must not where there are maps of its pixels.
     """
@@ -32,7 +32,7 @@ def read_image(path: Path, upright: bool = False) -> Image:
 def read_map(path: Path, dtype: type[np.generic], channels: int = 1) -> NDArray[Any]:
     """A picture that holds measurements, as stored: (H, W), or (H, W, channels) in the order of the file.
 
-    Raises TrainingError where it is missing or damaged, or of another type or number of channels.
+    Raises TrainingError if it is missing or damaged, or of another type or number of channels.
     """
     picture = _read(path, cv2.IMREAD_UNCHANGED)
     found = picture.shape[2] if picture.ndim == 3 else 1
@@ -47,7 +47,7 @@ def read_map(path: Path, dtype: type[np.generic], channels: int = 1) -> NDArray[
 def read_stored(path: Path) -> NDArray[Any]:
     """A picture of any type as stored: (H, W), or (H, W, channels) with red first.
 
-    Raises TrainingError where it is missing or damaged.
+    Raises TrainingError if it is missing or damaged.
     """
     picture = _read(path, cv2.IMREAD_UNCHANGED)
     if picture.ndim == 3:
@@ -56,7 +56,7 @@ def read_stored(path: Path) -> NDArray[Any]:
 
 
 def require(root: Path, title: str, names: Sequence[str]) -> None:
-    """Raises TrainingError where `root` lacks one of `names`, all of which a data set of this title has."""
+    """Raises TrainingError if `root` lacks one of `names`, all of which a data set of this title has."""
     missing = [name for name in names if not (root / name).exists()]
     if missing:
         raise TrainingError(

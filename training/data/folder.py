@@ -37,7 +37,7 @@ SAME_ASPECT = 0.02
 class FolderDataset(FrameDataset):
     """The images by name, each with what maps there are of it; the last of them are the validation split.
 
-    What is missing is unknown, and what was found is said. Raises TrainingError where the folder is another, a file
+    What is missing is unknown, and what was found is said. Raises TrainingError if the folder is another, a file
     cannot be read, or a mask holds what classes.yaml does not name.
     """
 

@@ -50,7 +50,7 @@ class Intrinsics:
         return self._find(name) is not None
 
     def camera(self, name: str, width: int, height: int) -> Pinhole:
-        """The camera of an image of this size. Raises TrainingError where there is none, or it is of another shape."""
+        """The camera of an image of this size. Raises TrainingError if there is none, or it is of another shape."""
         found = self._find(name)
         if found is None:
             raise TrainingError(f"{self.path}: has no camera for the image {name}, nor for a folder that it is in.")
@@ -69,7 +69,7 @@ class Intrinsics:
 
 
 def read_intrinsics(path: Path) -> Intrinsics:
-    """Raises TrainingError where the file is none."""
+    """Raises TrainingError if the file is none."""
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
         cameras = _Cameras.validate_python({"": raw} if isinstance(raw, dict) and "fx" in raw else raw)

@@ -36,7 +36,7 @@ SAMPLES = 32
 class LabelledDataset:
     """The images of `images` with the labels of the config's teachers, made at the first use.
 
-    Raises TrainingError or AvtarError where a teacher cannot be had, or cannot give what it is asked for.
+    Raises TrainingError or AvtarError if a teacher cannot be had, or cannot give what it is asked for.
     """
 
     def __init__(self, images: Dataset, config: TaughtConfig, split: Split, cache: Path | None = None) -> None:

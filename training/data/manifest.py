@@ -83,7 +83,7 @@ class SourceDataset(FrameDataset):
 class ManifestDataset(MixedDataset):
     """The images of all sources but those that are kept from training, by default the last one.
 
-    Depth of a camera that nobody knows teaches nothing. Raises TrainingError where the file is none, or has no such
+    Depth of a camera that nobody knows teaches nothing. Raises TrainingError if the file is none, or has no such
     source.
     """
 
@@ -118,7 +118,7 @@ class _OfSource:
 def read_manifest(path: Path, width: int, height: int) -> list[Source]:
     """The sources of a manifest, their images at the size that a model takes.
 
-    Raises TrainingError where the file is none, names the same source twice, or pictures that are not there.
+    Raises TrainingError if the file is none, names the same source twice, or pictures that are not there.
     """
     try:
         entries = TypeAdapter(list[Entry]).validate_python(json.loads(path.read_text()))

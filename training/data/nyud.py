@@ -33,7 +33,7 @@ class NyudDataset(FrameDataset):
 
     The first is HDF5 in MATLAB's order of axes: images (N, 3, W, H), depths in metres and labels (N, W, H), labels
     of 894 kinds, 0 unlabelled. `depths` has holes filled in; normals are computed from it, edges are the borders of
-    classes. Raises TrainingError where the folder is another.
+    classes. Raises TrainingError if the folder is another.
     """
 
     def __init__(self, config: NyudConfig, split: Split) -> None:
@@ -74,7 +74,7 @@ def class_table(labels: int) -> NDArray[np.uint8]:
 
 
 def matlab_array(path: Path, key: str) -> NDArray[Any]:
-    """A variable of a MATLAB 5 file. Raises TrainingError where the file is none or lacks it."""
+    """A variable of a MATLAB 5 file. Raises TrainingError if the file is none or lacks it."""
     try:
         variables = loadmat(path, variable_names=[key])
     except (OSError, ValueError, TypeError, NotImplementedError) as error:

@@ -13,7 +13,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class PicturesDataset(FrameDataset):
-    """The pictures in a folder and all below it, upright, by name. Raises TrainingError where there are too few."""
+    """The pictures in a folder and all below it, upright, by name. Raises TrainingError if there are too few."""
 
     def __init__(self, config: PicturesConfig, split: Split) -> None:
         super().__init__(config.own_classes, config.width, config.height)

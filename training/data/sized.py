@@ -28,7 +28,7 @@ ClassMap = str | RenamedConfig | ClassNames
 
 
 def class_table(own: Classes, given: ClassMap) -> ClassTable:
-    """What the classes of a data set become by `classes: given`. Raises TrainingError where it does not fit them."""
+    """What the classes of a data set become by `classes: given`. Raises TrainingError if it does not fit them."""
     if isinstance(given, RenamedConfig):
         return renamed(own, given.map, vocabulary(given.to))
     if not isinstance(given, str):
@@ -59,7 +59,7 @@ class Sized(Section):
 
     @property
     def class_table(self) -> ClassTable | None:
-        """What the data set's own classes become; None where they stay. Raises TrainingError where they cannot."""
+        """What the data set's own classes become; None where they stay. Raises TrainingError if they cannot."""
         own = self.own_classes
         if self.class_map is None:
             return None

@@ -57,7 +57,7 @@ class FormatsConfig(Section):
     def _units_of_what_has_one(self) -> FormatsConfig:
         for name in ("segmentation", "normals"):
             if getattr(self, name).unit is not None:
-                raise fault(f"{name}.unit", "has no meaning: it is no quantity")
+                raise fault(f"{name}.unit", "has no meaning: it is not a quantity")
         return self
 
 
@@ -67,7 +67,7 @@ Decoder = Callable[[NDArray[Any], Any, StoredClasses | None], TaskMap]
 def read_map_file(path: Path, task: str, formats: FormatsConfig, classes: StoredClasses | None = None) -> TaskMap:
     """The map (H, W[, 3]) of a task in a file, in the layout of `Batch`.
 
-    Raises TrainingError where the file is missing or damaged, or does not hold what the task's maps are.
+    Raises TrainingError if the file is missing or damaged, or does not hold what the task's maps are.
     """
     stored = _read(path)
     try:

@@ -26,7 +26,7 @@ class SynthiaDataset(FrameDataset):
     """Files of the same name in `RGB/`, `GT/LABELS/` and `Depth/`, the latter two 16-bit RGB.
 
     The first channel of a label is the class, the second the instance; depth is in centimetres in all channels.
-    Normals are computed from depth, edges are the borders of classes. Raises TrainingError where the folder is
+    Normals are computed from depth, edges are the borders of classes. Raises TrainingError if the folder is
     another.
     """
 

@@ -34,7 +34,7 @@ class TaskonomyDataset(FrameDataset):
     picture.
 
     The split names buildings. Depth comes from depth_zbuffer, or else from depth_euclidean, the distance along the
-    ray; normals and edge_texture from their own pictures. Raises TrainingError where the folder is another.
+    ray; normals and edge_texture from their own pictures. Raises TrainingError if the folder is another.
     """
 
     def __init__(self, config: TaskonomyConfig, split: Split) -> None:

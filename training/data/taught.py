@@ -17,7 +17,7 @@ from training.errors import TrainingError
 class TaughtDataset:
     """The images of `images`, whose own maps are never looked at, with those of `teacher`.
 
-    Raises TrainingError where the teacher takes images of another size.
+    Raises TrainingError if the teacher takes images of another size.
     """
 
     def __init__(self, images: Dataset, teacher: Engine, width: int, height: int) -> None:

@@ -64,7 +64,7 @@ def tables() -> list[str]:
 
 
 def vocabulary(name: str) -> Classes:
-    """Raises TrainingError where there is none of that name."""
+    """Raises TrainingError if there is none of that name."""
     if name not in vocabularies():
         raise TrainingError(f"there are no classes called {name!r}; known: {', '.join(vocabularies())}.")
     return vocabularies()[name]
@@ -74,7 +74,7 @@ def table(name: str, own: Classes) -> ClassTable:
     """A table that ships, such as `ade20k_to_rooms13`, for classes `own`.
 
     Its rows are found by the names of the classes, or by their positions where they are nameless (LABEL_0, …) and as
-    many as the table's vocabulary has. Raises TrainingError where there is no such table, or it is one of others.
+    many as the table's vocabulary has. Raises TrainingError if there is no such table, or it is one of others.
     """
     if name not in tables():
         raise TrainingError(f"there is no table of classes {name!r}; known: {', '.join(tables())}.")

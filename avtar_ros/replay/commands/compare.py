@@ -40,7 +40,7 @@ class SavedRun:
 
     @classmethod
     def load(cls, folder: Path) -> SavedRun:
-        """Raises AvtarError where the folder holds no finished run."""
+        """Raises AvtarError if the folder holds no finished run."""
         try:
             figures = json.loads((folder / "metrics.json").read_text())
         except (OSError, ValueError) as error:
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace, command: str) -> int:
 
 
 def _operands(options: argparse.Namespace) -> list[Path]:
-    """What to compare; raises AvtarError where there are models, but no bag to run them on."""
+    """What to compare; raises AvtarError if there are models, but no bag to run them on."""
     operands: list[Path] = [options.baseline, *options.candidates]
     models = [path for path in operands if path.is_file()]
     if models and options.bag is None:
@@ -126,7 +126,7 @@ def _folder_of(path: Path, number: int, options: argparse.Namespace, command: st
 
 
 def compare_runs(baseline: SavedRun, candidate: SavedRun) -> list[Comparison]:
-    """Raises AvtarError where the runs are not over the same frames."""
+    """Raises AvtarError if the runs are not over the same frames."""
     same = baseline.table.stamps_ns == candidate.table.stamps_ns and baseline.table.cameras == candidate.table.cameras
     if not same:
         raise AvtarError(

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--groups", type=_pattern, default=GROUPS, metavar="REGEX",
         help="what figures are broken down by: groups named in this expression, found in a bag's address "
         "(default: folders ROBOT/SCENE/bag)",
-    )  # fmt: skip
+    )
     parser.add_argument("--address", help="of a Ray cluster (default: this machine's cores)")
     parser.add_argument("--workers", type=positive_int, metavar="N", help="how many (default: as many as fit)")
     parser.add_argument(
@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace, command: str, out: str, models: list[str],
 
 
 def _work(jobs: list[Job], options: argparse.Namespace) -> Iterator[Outcome]:
-    """The outcomes of jobs, as they end. Raises AvtarError where Ray is not installed or not to be had."""
+    """The outcomes of jobs, as they end. Raises AvtarError if Ray is not installed or not to be had."""
     if not jobs:
         return
     if options.address is None:

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by", action="append", default=[], metavar="KEY",
         help="score by this figure of frames.csv, such as depth.rmse_m; repeat for more "
         "(default: all that need no ground truth)",
-    )  # fmt: skip
+    )
 
 
 def run(options: argparse.Namespace, command: str) -> int:

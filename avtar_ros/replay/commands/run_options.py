@@ -24,7 +24,7 @@ def add_run_arguments(parser: Arguments) -> None:
     parser.add_argument(
         "--rectified", action=argparse.BooleanOptionalAction,
         help="whether images are rectified, so that P of CameraInfo is their lens (default: if the topic says so)",
-    )  # fmt: skip
+    )
     parser.add_argument("--every", type=positive_int, default=1, metavar="N", help="take every N-th frame only")
     parser.add_argument("--start", type=not_negative, default=0.0, metavar="S", help="begin S seconds after its start")
     parser.add_argument("--duration", type=positive, metavar="S", help="take S seconds only")
@@ -37,7 +37,7 @@ def add_run_arguments(parser: Arguments) -> None:
     parser.add_argument(
         "--exact", action="store_true",
         help="write maps as the raw real numbers of a live node, forty times as large as the pictures otherwise",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--passthrough", action="store_true", help="copy images, CameraInfo and ground truth into the output as well"
     )
@@ -49,7 +49,7 @@ def add_run_arguments(parser: Arguments) -> None:
     parser.add_argument(
         "--tolerance", type=positive, metavar="MS",
         help="how far apart stamps of image and truth may be (default: half the camera's interval, 50 at most)",
-    )  # fmt: skip
+    )
     parser.add_argument("--interpolate", action="store_true", help="judge against depth between two depth images")
 
 

@@ -67,7 +67,7 @@ def compare_sums(
 ) -> list[Comparison]:
     """Compare two runs by the sums of their blocks, {meter: (blocks, size)}; block i holds the same frames in both.
 
-    Raises AvtarError where the runs do not have the same blocks.
+    Raises AvtarError if the runs do not have the same blocks.
     """
     random = np.random.default_rng(SEED)
     found = []

@@ -27,21 +27,21 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """Raises AvtarError where `text` is no condition."""
+        """Raises AvtarError if `text` is not a condition."""
         found = _FORM.fullmatch(text)
         if found is None:
             raise AvtarError(
-                f"{text!r} is no condition. Write a figure's key, <, <=, > or >=, and a number, which with an x after "
-                "it counts in the baseline's figure: 'depth.rmse_m > 1.05x'."
+                f"{text!r} is not a condition. Write a figure's key, <, <=, > or >=, and a number, which with an x "
+                "after it counts in the baseline's figure: 'depth.rmse_m > 1.05x'."
             )
         key, comparison, limit, relative = found.groups()
         try:
             return cls(text, key, comparison, float(limit), bool(relative))
         except ValueError as error:
-            raise AvtarError(f"{text!r}: {limit} is no number.") from error
+            raise AvtarError(f"{text!r}: {limit} is not a number.") from error
 
     def holds(self, baseline: Mapping[str, float], candidate: Mapping[str, float]) -> bool:
-        """Whether it holds for the candidate's figures; raises AvtarError where there is no such figure."""
+        """Whether it holds for the candidate's figures; raises AvtarError if there is no such figure."""
         for figures in (candidate, baseline) if self.relative else (candidate,):
             if self.key not in figures:
                 raise AvtarError(f"{self.text!r}: there is no figure {self.key}. There are: {', '.join(figures)}.")

@@ -31,7 +31,7 @@ class ModelFigures:
 
 def pooled(outcomes: Sequence[Outcome]) -> dict[str, ModelFigures]:
     """By model, the figures of all that did not fail. They are functions of sums over all frames, never means of
-    bags' figures. Raises AvtarError where results cannot be read."""
+    bags' figures. Raises AvtarError if results cannot be read."""
     found: dict[str, ModelFigures] = {}
     for model in dict.fromkeys(outcome.model for outcome in outcomes if not outcome.failed):
         of_model = [outcome for outcome in outcomes if outcome.model == model and not outcome.failed]

@@ -22,7 +22,7 @@ def is_local(address: str) -> bool:
 
 
 def find(patterns: list[str]) -> list[str]:
-    """The addresses that match patterns with *, ? and **, each once, in order. Raises AvtarError where none does."""
+    """The addresses that match patterns with *, ? and **, each once, in order. Raises AvtarError if none does."""
     found: dict[str, None] = {}
     for pattern in patterns:
         files, path = _files(pattern)
@@ -56,7 +56,7 @@ def read(address: str) -> bytes | None:
 def reserve(folder: str, names: Sequence[str]) -> None:
     """See that files of these names may be written to a folder that is not local, before work begins.
 
-    Raises AvtarError where nothing can be written there, or where others have left a file of such a name.
+    Raises AvtarError if nothing can be written there, or where others have left a file of such a name.
     """
     files, path = _files(folder)
     try:
@@ -107,7 +107,7 @@ def local_folder(address: str) -> Iterator[Path]:
 
 
 def _files(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it. Raises AvtarError where that is not known."""
+    """The file system of an address, and the path in it. Raises AvtarError if that is not known."""
     try:
         from fsspec.core import url_to_fs
 

@@ -50,7 +50,7 @@ class _Worker:
 
 
 def run_jobs(jobs: Sequence[Job], cluster: Cluster) -> Iterator[Outcome]:
-    """The outcome of each job, in whatever order they end. Raises AvtarError where there is no such cluster.
+    """The outcome of each job, in whatever order they end. Raises AvtarError if there is no such cluster.
 
     A worker that dies is started again, and does its job again; a job that kills it every time has failed.
     """

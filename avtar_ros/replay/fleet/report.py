@@ -78,7 +78,7 @@ class FleetReport:
                 for o in self.outcomes
             ],
             "worker_seconds_per_camera_second": self.worker_seconds_per_camera_second,
-        }  # fmt: skip
+        }
 
     def _link(self, outcome: Outcome) -> str:
         """Where a bag's own report is, as seen from fleet.html."""

@@ -22,7 +22,7 @@ from avtar_ros.tasks.metric import Figure
 
 METRICS, TABLE, SUMS, REPORT, PICTURE = RUN_FILES = (
     "metrics.json", "frames.csv", "sums.npz", "report.html", "picture.png"
-)  # fmt: skip
+)
 """What a run leaves in its folder."""
 UNLIKE_FRAMES = 5
 UNLIKE = 3.0

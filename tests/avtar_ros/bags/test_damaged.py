@@ -111,7 +111,7 @@ def mcap(tmp_path: Path) -> Path:
     {"use_statistics": False, "repeat_channels": False, "repeat_schemas": False}, {"use_chunking": False},
     {"use_chunking": False, "repeat_channels": False}, {"use_summary_offsets": False}, {"enable_crcs": False},
     {"chunk_size": 20_000}, {"chunk_size": 20_000, "repeat_channels": False},
-])  # fmt: skip
+])
 def test_an_mcap_file_is_read_whole_whatever_its_index_lacks(tmp_path: Path, mcap: Path, options: dict) -> None:
     with open_bag(rewritten(mcap, tmp_path / "x.mcap", **options)) as bag:
         assert bag.topics[COLOR].count == FRAMES
@@ -255,7 +255,7 @@ def test_a_type_that_is_defined_in_a_way_nobody_understands_harms_no_other(tmp_p
 COMPRESSORS = {
     ".zstd": zstandard.compress, ".zst": zstandard.compress, ".gz": gzip.compress, ".bz2": bz2.compress,
     ".lz4": lz4.frame.compress,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("suffix", [*COMPRESSORS, ".active", ".partial"])

@@ -325,12 +325,12 @@ DRIVERS = {
         {"/cam/depth/camera_info": ("depth", SMALL, 30)},
         "/cam/color/image", None, "/cam/depth/image", registered=False,
     ),
-}  # fmt: skip
+}
 
 
 def write_driver_bag(path: Path, driver: Driver) -> Path:
     types = {"rgb8": np.uint8, "bgr8": np.uint8, "bgra8": np.uint8, "mono8": np.uint8, "mono16": np.uint16,
-             "16UC1": np.uint16, "32FC1": np.float32}  # fmt: skip
+             "16UC1": np.uint16, "32FC1": np.float32}
     channels = {"rgb8": (3,), "bgr8": (3,), "bgra8": (4,)}
     with BagWriter(path) as bag:
         for topic, (frame, (width, height), fx) in driver.infos.items():
@@ -359,7 +359,7 @@ def test_of_common_drivers_the_topics_that_belong_together_are_found(tmp_path: P
 
 def test_where_two_topics_would_do_that_is_said_and_one_can_be_named(tmp_path: Path) -> None:
     images = {"/cam/color/image": ("rgb8", "optical", VGA), "/cam/depth_a/image": ("16UC1", "optical", VGA),
-              "/cam/depth_b/image": ("16UC1", "optical", VGA)}  # fmt: skip
+              "/cam/depth_b/image": ("16UC1", "optical", VGA)}
     with open_bag(write_driver_bag(tmp_path / "x.mcap", Driver(images, {}, "", None, None))) as bag:
         topics = Topics(bag)
         (note,) = topics.truth("/cam/color/image", ["depth"]).notes

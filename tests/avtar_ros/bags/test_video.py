@@ -75,7 +75,7 @@ def write(path: Path, packets: list[tuple[int, bytes]], kind: str, name: str) ->
     ("libx264", FFMPEG, "libx264"), ("libx264", FFMPEG, "h264;yuv420p;rgb8;rgb8"), ("libx265", FFMPEG, "hevc"),
     ("libx264", FOXGLOVE, "h264"), ("libx265", FOXGLOVE, "h265"),
     ("libx264", "sensor_msgs/msg/CompressedImage", "h264"),
-])  # fmt: skip
+])
 def test_packets_of_video_are_frames(tmp_path: Path, codec: str, kind: str, name: str) -> None:
     path = write(tmp_path / "x.mcap", encoded(codec), kind, name)
     with open_bag(path) as bag:

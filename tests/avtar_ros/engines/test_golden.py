@@ -38,7 +38,7 @@ def test_a_model_that_gives_its_maps_is_opened_and_says_how_close_they_are(tmp_p
         ("span", 1.01, "fp32", "depth"), ("span", 1.05, "fp16", "depth"), ("count", 0.9, "fp32", "segmentation"),
         ("lean", 1.05, "fp16", "normals"), ("two", 0.9, "fp16", "edges"),
     ],
-)  # fmt: skip
+)
 def test_a_backend_that_computes_something_else_is_refused_with_task_figure_and_limit(
     tmp_path: Path, constant: str, factor: float, precision: str, task: str
 ) -> None:

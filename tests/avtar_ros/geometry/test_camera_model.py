@@ -17,7 +17,7 @@ CAMERA = CameraModel(
     width=640, height=480, distortion_model="plumb_bob", d=(-0.2, 0.05, 0.001, -0.002, 0.0),
     k=(500.0, 0.0, 310.0, 0.0, 510.0, 250.0, 0.0, 0.0, 1.0), r=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
     p=(480.0, 0.0, 312.0, -48.0, 0.0, 490.0, 252.0, 0.0, 0.0, 0.0, 1.0, 0.0),
-)  # fmt: skip
+)
 
 
 def info(**changes: object) -> SimpleNamespace:

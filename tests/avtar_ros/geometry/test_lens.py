@@ -14,7 +14,7 @@ from avtar_ros.geometry.lens import is_calibrated, is_rectified, read_lens
 def info(
     width: int = 160, height: int = 120, k: float = 240, p: float = 240, roi=(0, 0, 0, 0), binning=(0, 0),
     model: str = "plumb_bob", d=(0.0,) * 5, **changes: object,
-) -> SimpleNamespace:  # fmt: skip
+) -> SimpleNamespace:
     """A CameraInfo; `roi`: x_offset, y_offset, width, height."""
     fields = {
         "width": width, "height": height, "distortion_model": model, "d": list(d), "r": list(np.eye(3).ravel()),
@@ -22,7 +22,7 @@ def info(
         "p": [p, 0, width / 2, 0, 0, p, height / 2, 0, 0, 0, 1, 0] if p else [0.0] * 12,
         "binning_x": binning[0], "binning_y": binning[1],
         "roi": SimpleNamespace(**dict(zip(("x_offset", "y_offset", "width", "height"), roi, strict=True))),
-    }  # fmt: skip
+    }
     return SimpleNamespace(**fields | changes)
 
 
@@ -33,7 +33,7 @@ def info(
     (info(320, 240, binning=(2, 2), roi=(0, 0, 320, 240)), (160, 120), 120),
     (info(640, 480, binning=(2, 2), roi=(160, 120, 320, 240)), (160, 120), 120),
     (info(320, 240, roi=(80, 60, 0, 0)), (240, 180), 240), (info(320, 240, binning=(2, 1)), (160, 240), 120),
-])  # fmt: skip
+])
 def test_images_are_cut_out_binned_and_resized(found, size: tuple[int, int], focal_px: float) -> None:
     lens = read_lens(found, *size)
     assert lens.notes == ()
@@ -59,7 +59,7 @@ def test_another_shape_than_the_images_is_said() -> None:
     (0, 0, False, None, "not calibrated"), (0, 0, True, None, "not calibrated"),
     (float("nan"), 90, False, 90, "usable K"),
     (-5, 0, False, None, "not calibrated"), (float("inf"), 0, False, None, "not calibrated"),
-])  # fmt: skip
+])
 def test_k_or_p_is_taken_whichever_is_there(k, p, rectified, focal_px, words) -> None:
     lens = read_lens(info(k=k, p=p), 160, 120, rectified)
     assert lens.focal_px == focal_px
@@ -79,7 +79,7 @@ def test_k_or_p_is_taken_whichever_is_there(k, p, rectified, focal_px, words) ->
     ("rational_polynomial", (0.1,) * 6, 8, "the first 6 were used"), ("plumb_bob", (0.1,), 4, "1 coefficients"),
     ("plumb_bob", (0.1,) * 3, 4, "the first 3"), ("plumb_bob", (0.1,) * 8, 8, "8 coefficients"),
     ("plumb_bob", (0.1, *(0,) * 15), 4, "16 coefficients"),
-])  # fmt: skip
+])
 def test_coefficients_are_used_as_far_as_the_model_goes(model: str, d, used: int, words: str | None) -> None:
     lens = read_lens(info(model=model, d=d), 160, 120)
     assert lens.focal_px == 240
@@ -93,7 +93,7 @@ def test_coefficients_are_used_as_far_as_the_model_goes(model: str, d, used: int
     ("equirectangular", (), "'equirectangular' is not known"), ("double_sphere", (0.1, 0.2), "not known"),
     ("omnidirectional", (0.1,), "not known"), ("plumb_bob", (0.1,) * 16, "16 coefficients"),
     ("equidistant", (0.1,) * 5, "5 in use"), ("plumb_bob", (float("nan"), 0, 0, 0, 0), "coefficients"),
-])  # fmt: skip
+])
 def test_a_lens_that_is_not_known_is_odd_and_gives_no_scale(model: str, d, words: str) -> None:
     lens = read_lens(info(model=model, d=d), 160, 120)
     assert (lens.model, lens.focal_px, lens.odd) == (None, None, True)
@@ -122,6 +122,6 @@ def test_fields_of_a_wrong_length_or_kind_are_no_trouble(changes: dict) -> None:
     ("/camera/image_rect", True), ("/camera/image_rect_color/compressed", True), ("/zed/rgb/rect/image", True),
     ("/camera/image_rect_raw", True), ("/left/image_rectified", True), ("/camera/image_raw", False),
     ("/rect/robot/front/camera/image", False), ("/direct/image_raw", False), ("/cam/image_unrect", False),
-])  # fmt: skip
+])
 def test_topics_of_rectified_images_are_known_by_their_names(topic: str, rectified: bool) -> None:
     assert is_rectified(topic) == rectified

@@ -36,7 +36,7 @@ class TestCamera:
             "rate in (Hz)": 30.0, "rate out (Hz)": 29.0, "age on arrival (ms)": 20.0, "received": 900, "published": 800,
             "dropped, a newer came first": 60, "dropped, over max_rate": 20, "dropped, older than max_age": 10,
             "dropped, nobody subscribed": 0, "malformed": 9, "failed": 1,
-        }  # fmt: skip
+        }
 
     @pytest.mark.parametrize(
         ("flow", "parameters", "level", "reason"),
@@ -84,7 +84,7 @@ def test_the_engine_tells_model_latency_and_sensors() -> None:
         "state": "active", "model": "tiny", "engine": "abacus",
         "engine p50 (ms)": 1.5, "engine p95 (ms)": 2.0, "engine p99 (ms)": 3.0,
         "temperature gpu (°C)": 50.0, "power VDD_IN (W)": 7.5,
-    }  # fmt: skip
+    }
 
 
 class TestNode:

@@ -131,7 +131,7 @@ def test_a_camera_info_that_cannot_be_true_stops_no_map_and_diagnostics_say_why(
         lens(d=[0.1] * 16), lens(d=[nan] * 5), lens(k=[inf, 0, 48, 0, 60, 36, 0, 0, 1], p=[0.0] * 12),
         lens(k=[1e300, 0, 48, 0, 1e300, 36, 0, 0, 1]), lens(k=[-60.0, *[0.0] * 8], p=[nan] * 12),
         lens(k=[1e-9, 0, 48, 0, 60, 36, 0, 0, 1]), lens(width=2**32 - 1),
-    ]  # fmt: skip
+    ]
 
     number = 0
 

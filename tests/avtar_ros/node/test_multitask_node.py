@@ -125,7 +125,7 @@ class TestMaps:
         ("rational_polynomial", [0.0] * 6, True, "6 coefficients"),
         ("plumb_bob", [0.1] * 16, False, "16 coefficients"),
         ("equirectangular", [], False, "not known"),
-    ])  # fmt: skip
+    ])
     def test_an_odd_lens_costs_no_map_and_is_warned_of_once(
         self, client: Client, start: StartNode, model: str, d: list[float], points: bool, words: str
     ) -> None:

@@ -111,7 +111,7 @@ class TestFixed:
         assert fixed == {
             "autostart", "cameras", "image_topic", "camera_info_topic", "transport", "reliability", "threads",
             "providers", "zero_copy", "self_test",
-        }  # fmt: skip
+        }
 
 
 class TestModel:

@@ -48,7 +48,7 @@ def write_jpeg(path: Path, image: NDArray[np.uint8], **tags: Any) -> Path:
 TAGS = {
     "focal_35mm": 0xA405, "focal_mm": 0x920A, "width": 0xA002, "height": 0xA003, "pixels_per_unit": 0xA20E,
     "unit": 0xA210,
-}  # fmt: skip
+}
 
 
 def test_the_three_lines_of_the_documentation(tmp_path: Path, tiny_model: Path) -> None:

@@ -114,7 +114,7 @@ def test_sliders_change_the_pictures(browser: Browser, page: Page, model: avtar_
     for slider, value, task, setting in (
         ("opacity", 1, "segmentation", "opacity=1"), ("threshold", 0.5, "edges", "threshold=0.5"),
         ("far", 500, "depth", "far="), ("near", 300, "depth", "near="),
-    ):  # fmt: skip
+    ):
         slide(browser, slider, value)
         until(browser, f"{source.format(task)}.includes('{setting}')")
     shown = browser.evaluate("document.getElementById('far').nextElementSibling.value")

@@ -61,7 +61,7 @@ def test_stamps_of_any_kind_and_names_that_are_none(tmp_path: Path, tiny_model: 
     headers = [
         (-1, 0, "lens"), (-(2**31), 2**32 - 1, "lens"), (2**31 - 1, 2**32 - 1, "lens"), (0, 0, "a\x00b"),
         (1, 0, "x" * 10_000), (1, 0, "\x1b[31m\n"), (1_700_000_000, 0, ""),
-    ]  # fmt: skip
+    ]
     bag = write(tmp_path / "bag", headers, storage)
     for more in ((), ("--per-frame", "npz", "--passthrough")):
         code, figures = replay(bag, tiny_model, *more)

@@ -117,7 +117,7 @@ def test_camera_info_is_published_as_it_was_recorded_the_newest_with_each_image(
                 header=bag._header(stamp, "x"), height=240, width=320, distortion_model="plumb_bob", d=np.zeros(5),
                 k=k.ravel(), r=np.eye(3).ravel(), p=np.zeros(12), binning_x=2, binning_y=1,
                 roi=types.types["sensor_msgs/msg/RegionOfInterest"](80, 60, 48, 64, True),
-            )  # fmt: skip
+            )
             bag.write("/camera/camera_info", stamp, kind, types.serialize_cdr(info, kind))
             bag.write_image("/camera/image_raw", stamp, "x", tiny_bags.image(i), "rgb8")
     play(tmp_path / "x.mcap")

@@ -55,7 +55,7 @@ def annotation(image: int, category: int, segmentation: Any, area: float = 1, **
     return {
         "id": 100 * image + category, "image_id": image, "category_id": category, "segmentation": segmentation,
         "area": area, "iscrowd": 0, "bbox": [0, 0, 1, 1], **more,
-    }  # fmt: skip
+    }
 
 
 def config(root: Path, *names: str, **changes: Any) -> CocoConfig:
@@ -177,7 +177,7 @@ def test_many_categories_must_be_brought_to_fewer(tmp_path: Path) -> None:
         ({"images": [{"id": i, "file_name": "1.png", "width": 32, "height": 48} for i in (10, 11)]},
          "says that image 10 is 32x48, but it is 64x48"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_names_the_file_and_what_was_expected(tmp_path: Path, text: Any, said: str) -> None:
     pair = [annotation(10, 3, box(0, 0, 9, 9)), annotation(11, 3, box(0, 0, 9, 9))]
     path = write(tmp_path, text if isinstance(text, list) else pair, **(text if isinstance(text, dict) else {}))
@@ -190,7 +190,7 @@ def test_a_fault_names_the_file_and_what_was_expected(tmp_path: Path, text: Any,
 def test_a_config_names_it(tmp_path: Path) -> None:
     write(tmp_path, [annotation(10, 3, box(0, 0, 9, 9)), annotation(11, 3, box(0, 0, 9, 9))])
     data = {"dataset": "coco", "images": str(tmp_path / "images"), "annotations": str(tmp_path / "labels.json"),
-            "width": 64, "height": 48}  # fmt: skip
+            "width": 64, "height": 48}
     found = load_config(tiny.write_config(tmp_path / "run.yaml", data=data, tasks=["segmentation"]))
     assert RunConfig.model_validate_json(found.model_dump_json()) == found
     with pytest.raises(TrainingError, match=r"none\.json: no such file of annotations"):

@@ -113,7 +113,7 @@ def test_what_is_packed_keeps_edges_and_what_is_unknown(tmp_path: Path) -> None:
     image, focal = torch.zeros(1, 1, 6, 3, dtype=torch.uint8), torch.ones(1)
     ids = torch.full((1, 1, 6), 3, dtype=torch.uint8)
     pack(tmp_path / "packed", 3, [Batch(image, {}, focal), Batch(image, {"edges": edges}, focal),
-                                  Batch(image, {"segmentation": ids}, focal)])  # fmt: skip
+                                  Batch(image, {"segmentation": ids}, focal)])
     batch = PackedDataset(tmp_path / "packed", (), 0, 3).batch(range(3))
     torch.testing.assert_close(batch.maps["edges"][1], edges[0], atol=0.003, rtol=0, equal_nan=True)
     assert batch.maps["edges"][1, 0, :2].tolist() == [0, 1]

@@ -97,7 +97,7 @@ FOCAL = torch.tensor([60.0])
 
 
 def labelled_by(*teachers: Says, maps: dict[str, torch.Tensor] | None = None, trust: TrustConfig = TRUST,
-                aligned: str | None = None, **changes: Any) -> tuple[Batch, Labeller]:  # fmt: skip
+                aligned: str | None = None, **changes: Any) -> tuple[Batch, Labeller]:
     configs = [TeacherConfig.model_validate({"model": t.name, "gives": t.gives, "align": aligned}) for t in teachers]
     labeller = Labeller(list(zip(teachers, configs, strict=True)), trust, **changes)  # type: ignore[arg-type]
     return labeller.labelled(Batch(COLUMNS, maps or {}, FOCAL)), labeller
@@ -228,7 +228,7 @@ def test_metres_may_be_scaled_to_the_sensors(tmp_path: Path) -> None:
 def test_normals_and_edges_follow_from_depth_and_classes_but_beside_jumps_nothing_does() -> None:
     near_and_far = Says("depth", depth=lambda column: torch.where(column < 64, 2.0, 4.0))
     sides = Says("segmentation", "two", probabilities=lambda column: torch.stack(
-        [(column < 64).float(), (column >= 64).float(), torch.zeros_like(column)], 1))  # fmt: skip
+        [(column < 64).float(), (column >= 64).float(), torch.zeros_like(column)], 1))
     found, _ = labelled_by(near_and_far, sides, derive=("normals", "edges"), trust=TrustConfig(flip=False, scale=1))
     normals, edges = found.maps["normals"][0], found.maps["edges"][0]
     torch.testing.assert_close(normals[10, 5], torch.tensor([0.0, 0, -1]), atol=1e-3, rtol=0)
@@ -291,7 +291,7 @@ def test_labels_are_made_once_and_have_the_right_values(
 
 
 def test_an_interrupted_labelling_goes_on(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch,
-                                          capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+                                          capsys: pytest.CaptureFixture[str]) -> None:
     found = config(tmp_path, taught(tmp_path, pictures(tmp_path / "pictures", count=10)))
     once = Labeller.labelled
     looked: list[int] = []
@@ -409,7 +409,7 @@ def test_labels_of_the_data_stay_beside_what_teachers_give(exported: Path, tmp_p
     (root / "classes.yaml").write_text("[scratch, dent]")
     teachers = [{"model": str(exported), "gives": ["depth", "normals", "edges"]}]
     data: dict[str, Any] = {"dataset": "taught", "teachers": teachers, "keeps": ["segmentation"],
-                            "data": {"dataset": "folder", "root": str(root), **SIZE}}  # fmt: skip
+                            "data": {"dataset": "folder", "root": str(root), **SIZE}}
     found = config(tmp_path, data)
     assert [c.name for c in found.data.classes] == ["scratch", "dent"]
     dataset = open_dataset(found.data, "train")

@@ -38,7 +38,7 @@ def test_other_classes_are_brought_to_the_rooms(tmp_path: Path, where: str, caps
     nyud: dict[str, Any] = {"dataset": "nyud", "root": str(tmp_path / "nyud"), **SIZE}
     plain = loaded(tmp_path, nyud)
     named = {"the part": mixed(ROOMS, nyud | {"classes": "nyu40_to_rooms13"}),
-             "the mixture": mixed(ROOMS, nyud, classes="rooms13")}[where]  # fmt: skip
+             "the mixture": mixed(ROOMS, nyud, classes="rooms13")}[where]
     config = loaded(tmp_path, named)
     assert config.data.classes == vocabulary("rooms13")
     assert RunConfig.model_validate_json(config.model_dump_json()) == config

@@ -50,7 +50,7 @@ def test_values_come_as_documented(root: Path) -> None:
     assert names == [
         "", "sky", "building", "road", "sidewalk", "fence", "vegetation", "pole", "car", "traffic sign", "person",
         "bicycle", "motorcycle", "", "", "traffic light", "", "rider", "", "bus", "", "wall", "",
-    ]  # fmt: skip
+    ]
     assert len(dataset.classes) == 16 and (ids[20:] == 0).all()
     np.testing.assert_allclose(batch.maps["normals"][0, 10, 10], [0, 0, -1], atol=1e-4)
     assert batch.maps["edges"][0, 25].sum() == 0

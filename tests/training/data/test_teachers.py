@@ -78,7 +78,7 @@ def test_universal_segmentation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("frame", "expected"), [("optical", (0, 0.6, 0.8)), ("opengl", (0, -0.6, -0.8)),
-                                                 ("opposite", (0, -0.6, -0.8))])  # fmt: skip
+                                                 ("opposite", (0, -0.6, -0.8))])
 def test_normals_are_brought_to_the_optical_frame(
     tmp_path: Path, frame: str, expected: tuple[float, float, float]
 ) -> None:
@@ -200,11 +200,11 @@ def test_weights_that_are_missing_are_never_random(tmp_path: Path) -> None:
 
 def test_teachers_of_classes_must_mean_the_same(tmp_path: Path) -> None:
     named = [{"model": str(tiny_teachers.segformer(tmp_path / "a")), "gives": ["segmentation"]},
-             {"model": str(tiny_teachers.mask2former(tmp_path / "b")), "gives": ["segmentation"]}]  # fmt: skip
+             {"model": str(tiny_teachers.mask2former(tmp_path / "b")), "gives": ["segmentation"]}]
     with pytest.raises(TrainingError, match="teachers of segmentation must have the same classes; give each `classes`"):
         classes_of_teachers([TeacherConfig.model_validate(n) for n in named])
     onto = [TeacherConfig.model_validate(n | {"classes": {"to": "rooms13", "map": m}})
-            for n, m in zip(named, ({"armchair": "chair"}, {"couch": "sofa"}), strict=True)]  # fmt: skip
+            for n, m in zip(named, ({"armchair": "chair"}, {"couch": "sofa"}), strict=True)]
     assert classes_of_teachers(onto) == vocabulary("rooms13")
     away = {"model": "nobody/here", "gives": ["segmentation"], "classes": "ade20k_to_rooms13"}
     assert classes_of_teachers([TeacherConfig.model_validate(away)]) == vocabulary("rooms13"), "without a look"
@@ -265,7 +265,7 @@ def test_a_silent_hub_is_waited_for_no_longer_than_said(monkeypatch: pytest.Monk
     ("licence", "warned"),
     [("apache-2.0", ""), ("mit", ""), ("cc-by-nc-4.0", "not for commercial use"), ("other", "Read its page"),
      (None, "licence unknown")],
-)  # fmt: skip
+)
 def test_licences_are_read_and_those_that_bind_are_said_aloud(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], licence: str | None, warned: str
 ) -> None:

@@ -50,7 +50,7 @@ def labelme(root: Path, *shapes: dict[str, Any], count: int = 2) -> Path:
     for i in range(count):
         write_picture(root / f"{i}.png", image(HEIGHT, WIDTH, i))
         raw = {"version": "5.4.1", "flags": {}, "shapes": list(shapes), "imagePath": f"{i}.png", "imageData": None,
-               "imageHeight": HEIGHT, "imageWidth": WIDTH}  # fmt: skip
+               "imageHeight": HEIGHT, "imageWidth": WIDTH}
         (root / f"{i}.json").write_text(json.dumps(raw))
     return root
 
@@ -74,7 +74,7 @@ def test_labelme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [c.name for c in config.classes] == ["box", "cup", "lamp", "wall"]
     assert (found[25, 30], found[15, 15], found[40, 50], found[10, 35], found[2, 2], found[45, 5]) == (
         3, 1, 2, 0, UNLABELLED, UNLABELLED,
-    )  # fmt: skip
+    )
     assert found[5, 30] == 3 and found[5, 31] == 0, "the mask's first pixel is not set"
     assert np.count_nonzero(found == 2) == pytest.approx(np.pi * 9, abs=2)
     assert "left out: 2 shapes of type line, without area" in "".join(capsys.readouterr())

@@ -14,7 +14,7 @@ ROOMS = vocabulary("rooms13")
 SIZES = {
     "rooms13": 13, "nyu40": 40, "nyu13": 13, "cityscapes": 19, "taskonomy": 17, "ade20k": 150, "coco_stuff": 171,
     "coco_panoptic": 133,
-}  # fmt: skip
+}
 
 
 def named(table_name: str, own_name: str) -> str:

@@ -41,7 +41,7 @@ PROJECTIONS = ("attention.q_proj", "attention.k_proj", "attention.v_proj")
 PLAIN = Names(
     ("encoder.layer.3", "encoder.layer.4"), PROJECTIONS, "attention.o_proj", ("norm1", "norm2"), ("mlp.fc1", "mlp.fc2"),
     ("layer_scale1.lambda1", "layer_scale2.lambda1"),
-)  # fmt: skip
+)
 NAMES = {
     "pvt_v2": Names(
         _stages("encoder.layers.{}.blocks.{}"), ("attention.query", "attention.key", "attention.value"),
@@ -61,7 +61,7 @@ NAMES = {
         _stages("focalnet.encoder.stages.{}.layers.{}"), (),
         "modulation.projection_out", ("norm1", "norm2"), ("mlp.fc1", "mlp.fc2"), ("gamma_1", "gamma_2"),
     ),
-}  # fmt: skip
+}
 
 
 def replaced_layer() -> ReplacedLayer:
@@ -150,7 +150,7 @@ def test_it_starts_from_the_layer_that_it_replaces(family: str) -> None:
                 (layer.norm_before, names.norms[0], ""), (layer.norm_after, names.norms[1], ""),
                 (layer.feed_forward[0], names.feed_forward[0], ""),
                 (layer.feed_forward[1], names.feed_forward[1], second),
-            ):  # fmt: skip
+            ):
                 assert torch.equal(getattr(module, kind), of(name, kind, scale)), name
         for norm in (layer.inner_norm, layer.outer_norm):
             assert torch.equal(norm.gamma, of(names.norms[1], "weight"))

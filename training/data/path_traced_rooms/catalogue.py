@@ -71,7 +71,7 @@ class UseTable:
 
 
 class Catalogue:
-    """The models of all libraries in a folder that have a use. Raises TrainingError where there are none."""
+    """The models of all libraries in a folder that have a use. Raises TrainingError if there are none."""
 
     def __init__(self, folder: Path = FURNITURE) -> None:
         libraries = sorted(folder.glob("*.sh3f"))
@@ -123,7 +123,7 @@ def load_table(path: Path = TABLE) -> UseTable:
 
 
 def read_library(path: Path) -> list[Entry]:
-    """All models of a .sh3f file. Raises TrainingError where it is none."""
+    """All models of a .sh3f file. Raises TrainingError if it is none."""
     try:
         with ZipFile(path) as archive:
             text = archive.read(PROPERTIES).decode("latin-1")

@@ -48,7 +48,7 @@ def read_model(entry: Entry) -> list[Part]:
     """The parts of a model at its true size in metres.
 
     Frame: x right, y backwards, z up; the piece faces -y, its footprint is centred at the origin, its lowest point at
-    z = 0. Raises TrainingError where the model cannot be read.
+    z = 0. Raises TrainingError if the model cannot be read.
     """
     try:
         with ZipFile(entry.library) as archive:

@@ -181,7 +181,7 @@ class Room:
         """Put a piece with its back to a wall, at random where the wall or the place along it is not given.
 
         front: metres before it that other pieces leave free. None where no try found room.
-        """  # fmt: skip
+        """
         model = model or self.pick(role)
         if model is None:
             return None
@@ -242,7 +242,7 @@ class Room:
         """Find, and take, a level free place for something of this size on a surface: its pose, or None.
 
         near: where in the piece's frame to look, give or take `spread` metres; else anywhere.
-        """  # fmt: skip
+        """
         rng, grid = self.rng, surface.support
         half_x, half_y = grid.extent
         for _ in range(TRIES):

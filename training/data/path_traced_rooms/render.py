@@ -121,7 +121,7 @@ class Renderer:
         size = {"width": width, "height": self._height}
         return {
             "type": "hdrfilm", "rfilter": {"type": "box"}, "pixel_format": "rgb", "component_format": "float32", **size
-        }  # fmt: skip
+        }
 
     def albedo(self, scene: Scene, views: Sequence[View], rng: Rng) -> NDArray[np.float32]:
         """How much light each surface gives back (views, H, W, 3), averaged over a pixel; 1 where it is glass."""

@@ -260,5 +260,5 @@ def _surface(reflectance: dict[str, Any], roughness: float, metallic: float) -> 
     gloss = {
         "type": "principled", "base_color": reflectance, "roughness": roughness, "metallic": max(metallic, 1e-3),
         "specular": 0.5 if roughness < 1 else 0.02,
-    }  # fmt: skip
+    }
     return {"type": "twosided", "bsdf": gloss}

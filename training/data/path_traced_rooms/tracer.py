@@ -19,7 +19,7 @@ INSTALL_LLVM = "apt install libllvm19"
 def mitsuba(threads: int | None = None) -> Any:
     """The module, which compiles its code with LLVM; `threads` is how many it renders with.
 
-    Raises ImportError where Mitsuba is missing, TrainingError where LLVM is.
+    Raises ImportError if Mitsuba is missing, TrainingError where LLVM is.
     """
     if "DRJIT_LIBLLVM_PATH" not in os.environ and (found := find_llvm()):
         os.environ["DRJIT_LIBLLVM_PATH"] = str(found)

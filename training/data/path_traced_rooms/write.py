@@ -65,7 +65,7 @@ class Job:
 def write_path_traced(job: Job, processes: int) -> dict[str, int]:
     """Render what the folder lacks; how many images there are of each kind of room.
 
-    Raises TrainingError where the tracer or the furniture is missing, or the folder is of another recipe.
+    Raises TrainingError if the tracer or the furniture is missing, or the folder is of another recipe.
     """
     catalogue = Catalogue(job.furniture)
     mitsuba()  # found missing here, not in every process
@@ -156,7 +156,7 @@ def _write_shot(out: Path, name: str, shot: Shot, rng: Rng) -> None:
     _write(out / "images" / f"{name}.jpg", shot.image[..., ::-1], quality)
     for folder, values in (
         ("depth", depth), ("normals", normals), ("segmentation", seen.class_ids), ("edges", shot.edges * np.uint8(255)),
-    ):  # fmt: skip
+    ):
         _write(out / folder / f"{name}.png", values, [])
 
 

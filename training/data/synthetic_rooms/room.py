@@ -54,7 +54,7 @@ def row(part: Part, origin: Vector, yaw: float, class_id: int, instance: int) ->
         origin[0] + cos * x - sin * y, origin[1] + sin * x + cos * y, origin[2] + z, *part.half,
         part.yaw + yaw, part.tilt, part.kind, class_id, instance,
         m.texture, m.period, *m.first, *m.second, m.gloss, m.emission,
-    )  # fmt: skip
+    )
 
 
 def from_rows(rows: Sequence[tuple[float, ...]], size: Vector, lights: Array, ambient: Array, scatter: float) -> Room:

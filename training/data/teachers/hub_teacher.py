@@ -46,7 +46,7 @@ class Head:
 class HubTeacher:
     """A folder of the hub's layout; `width` is that of the pictures that `focal_px` of its config is for.
 
-    Raises TrainingError where it cannot do what it is asked for.
+    Raises TrainingError if it cannot do what it is asked for.
     """
 
     def __init__(self, config: TeacherConfig, folder: Path, width: int, device: torch.device) -> None:
@@ -74,7 +74,7 @@ class HubTeacher:
     def look(self, images: Tensor, focal: Tensor) -> Opinion:
         looks: dict[str, Callable[[Head, Tensor, Tensor], Tensor]] = {
             DEPTH.name: self._depth, SEGMENTATION.name: self._probabilities, NORMALS.name: self._normals,
-        }  # fmt: skip
+        }
         found = {task: looks[task](head, images, focal) for task, head in self._heads.items()}
         return Opinion(found.get(SEGMENTATION.name), found.get(DEPTH.name), found.get(NORMALS.name))
 
@@ -116,7 +116,7 @@ class HubTeacher:
 
 
 def read_config(name: str, folder: Path) -> Any:
-    """A model's own configuration. Raises TrainingError where the folder has none that is known."""
+    """A model's own configuration. Raises TrainingError if the folder has none that is known."""
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:

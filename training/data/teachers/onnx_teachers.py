@@ -22,7 +22,7 @@ from training.hub import UNKNOWN_LICENCE
 
 
 class OwnTeacher:
-    """A model of ours, exported with its card; it is sure of what it says. Raises AvtarError where it is none."""
+    """A model of ours, exported with its card; it is sure of what it says. Raises AvtarError if it is none."""
 
     depth_kind: DepthKind = "metres"
 
@@ -56,7 +56,7 @@ class OwnTeacher:
 class DescribedTeacher:
     """Any other graph of ONNX, as `onnx` of its config describes it; `width` is that of pictures here.
 
-    Raises TrainingError where the graph is another.
+    Raises TrainingError if the graph is another.
     """
 
     def __init__(self, config: TeacherConfig, path: Path, described: OnnxConfig, width: int) -> None:
@@ -130,7 +130,7 @@ class DescribedTeacher:
         }
 
     def _map(self, task: str, values: Tensor, size: tuple[int, ...]) -> Tensor:
-        """The output of a task as (B, C, H, W). Raises TrainingError where it has other channels."""
+        """The output of a task as (B, C, H, W). Raises TrainingError if it has other channels."""
         output: OnnxOutputConfig = self._described.outputs[task]
         if values.dim() == 3:
             values = values[:, None]

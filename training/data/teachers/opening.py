@@ -18,7 +18,7 @@ from training.hub import find_model, warning_of
 def open_teachers(configs: Sequence[TeacherConfig], width: int, device: torch.device) -> list[Teacher]:
     """All of them, for pictures `width` wide, their licences said where they must be.
 
-    Raises TrainingError or AvtarError where one cannot be had, or not what it is asked for.
+    Raises TrainingError or AvtarError if one cannot be had, or not what it is asked for.
     """
     teachers = [_open(config, width, device) for config in configs]
     for teacher in teachers:
@@ -43,7 +43,7 @@ def _open(config: TeacherConfig, width: int, device: torch.device) -> Teacher:
 def classes_of_teachers(configs: Sequence[TeacherConfig]) -> Classes:
     """What the labels' class ids mean; empty where no teacher gives any.
 
-    Raises TrainingError where teachers differ in it, or one whose classes must be asked for is not here.
+    Raises TrainingError if teachers differ in it, or one whose classes must be asked for is not here.
     """
     found = {config.model: _classes(config) for config in configs if SEGMENTATION.name in config.gives}
     names = {tuple(c.name for c in classes) for classes in found.values()}

@@ -19,7 +19,7 @@ BACKGROUND = "background"
 
 
 def read_cvat(root: Path) -> Export:
-    """Raises TrainingError where the folder is another."""
+    """Raises TrainingError if the folder is another."""
     require(root, "CVAT's Segmentation mask 1.1", [MASKS, LABELS])
     colours = _read_labels(root / LABELS)
     names = tuple(name for name in colours if name != BACKGROUND)

@@ -105,7 +105,7 @@ def decoded_mask(data: bytes) -> Mask:
 
 
 def of_base64(text: Any) -> bytes:
-    """Raises ValueError where it is none."""
+    """Raises ValueError if it is none."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError) as error:

@@ -20,5 +20,5 @@ READERS: dict[str, Callable[[Path], Export]] = {
 
 @lru_cache(maxsize=8)
 def read_export(tool: str, root: Path) -> Export:
-    """Raises TrainingError where the folder is no export of this tool."""
+    """Raises TrainingError if the folder is no export of this tool."""
     return READERS[tool](root)

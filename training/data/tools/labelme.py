@@ -26,7 +26,7 @@ WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 
 def read_labelme(root: Path) -> Export:
-    """All JSON files below a folder that name a picture. Raises TrainingError where one is damaged."""
+    """All JSON files below a folder that name a picture. Raises TrainingError if one is damaged."""
     left_out: Counter[str] = Counter()
     drawings = [_read(path, left_out) for path in require_files(root, "*.json", "LabelMe's files NAME.json")]
     names = sorted({shape.name for drawing in drawings for shape in drawing.shapes} - set(NO_LABEL))

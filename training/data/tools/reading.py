@@ -11,7 +11,7 @@ from training.errors import TrainingError
 
 
 def read_json(path: Path) -> Any:
-    """Raises TrainingError where it is none."""
+    """Raises TrainingError if it is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # also of text that is none
@@ -19,7 +19,7 @@ def read_json(path: Path) -> Any:
 
 
 def require_files(root: Path, pattern: str, what: str) -> list[Path]:
-    """The files below a folder that match, by name. Raises TrainingError where there are none."""
+    """The files below a folder that match, by name. Raises TrainingError if there are none."""
     found = sorted(root.rglob(pattern))
     if not found:
         raise TrainingError(f"{root}: expected {what}. {contents(root)}")

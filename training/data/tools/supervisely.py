@@ -16,7 +16,7 @@ WITHOUT_AREA = ("point", "line", "polyline", "graph", "cuboid", "any")
 
 
 def read_supervisely(root: Path) -> Export:
-    """Raises TrainingError where the folder is no project, or a file of it is damaged."""
+    """Raises TrainingError if the folder is no project, or a file of it is damaged."""
     require(root, "a project of Supervisely", ["meta.json"])
     try:
         names = tuple(str(entry["title"]) for entry in read_json(root / "meta.json")["classes"])

@@ -51,7 +51,7 @@ def _replaced(layer: Any) -> ReplacedLayer:
     return ReplacedLayer(
         (attention.query, attention.key, attention.value), attention.proj,
         layer.layer_norm_1, layer.layer_norm_2, (layer.mlp.dense1, layer.mlp.dense2),
-    )  # fmt: skip
+    )
 
 
 PVT_V2 = Family(_layers, _stages, _replaced)

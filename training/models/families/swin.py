@@ -74,7 +74,7 @@ def _swin_replaced(layer: Any) -> ReplacedLayer:
         (attention.q_proj, attention.k_proj, attention.v_proj), attention.o_proj,
         layer.layernorm_before, layer.layernorm_after, (layer.mlp.fc1, layer.mlp.fc2),
         attention.relative_position_bias.relative_position_bias_table,
-    )  # fmt: skip
+    )
 
 
 SWIN = Family(lambda model: _layers(model.swin), _swin_stages, _swin_replaced)
@@ -97,7 +97,7 @@ def _swin_v2_replaced(layer: Any) -> ReplacedLayer:
     return ReplacedLayer(
         (attention.query, attention.key, attention.value), layer.attention.output.dense,
         layer.layernorm_before, layer.layernorm_after, (layer.intermediate.dense, layer.output.dense),
-    )  # fmt: skip
+    )
 
 
 SWIN_V2 = Family(_layers, _swin_v2_stages, _swin_v2_replaced)

@@ -120,7 +120,7 @@ def test_the_maps_of_a_replay_are_the_live_nodes(
     start(map_size=map_size)
     record_live(client, bag, topic, tmp_path / "live.mcap")
     arguments = ["--model", str(tiny_model), "--out", str(tmp_path / "out"), "--map-size", map_size, "--threads", "1",
-                 "--exact"]  # fmt: skip
+                 "--exact"]
     assert main([str(bag), *arguments]) == 0
     live, replayed = (images_in(tmp_path / path, stamps(FRAMES)) for path in ("live.mcap", "out/output.mcap"))
     assert replayed.keys() == {(name, stamp) for name in TOPICS for stamp in stamps(FRAMES)}
