@@ -153,6 +153,6 @@ EDGES = Task(
     stability=Stability("edges.jitter", Figure(
         "Jitter where nothing moves", "", False, 0.001, "how much edges flicker where nothing moves"
     ), _absolute),
-    storage=Storage(np.uint8, _levels, _probabilities),
+    storage=Storage(np.uint8, _levels, _probabilities, repeats=True),
     words=Words(lambda edges, meaning: {"share": share(edges > 0.5)}, at=lambda edge, meaning: f"{edge:.0%}"),
 )

@@ -38,8 +38,9 @@ from avtar_ros.tasks import TASKS, Maps
 
 PART_FRAMES = 50
 """How many frames are at most lost when the process is killed."""
+REPEATING = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 NOISY = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
-"""How PNGs are written: predictions never repeat, and looking for what does takes more time and space."""
+"""How PNGs are written: looking farther for what repeats in predictions takes more time, and more space for most."""
 IDENTITY = "identity.json"
 PART_FILES = r"(identity|[0-9]{6,})\.json(\.partial)?"
 
@@ -120,7 +121,7 @@ class PartedOutput(AbstractContextManager["PartedOutput"]):
                 self._bag.write_image(topic, frame.stamp_ns, frame.frame_id, task_map, TASKS[task].encoding)
             else:
                 stored = perceived.stored[task]
-                form, png = png_format(stored), encode_png(stored, () if TASKS[task].storage.repeats else NOISY)
+                form, png = png_format(stored), encode_png(stored, REPEATING if TASKS[task].storage.repeats else NOISY)
                 self._bag.write_compressed(topic, frame.stamp_ns, frame.frame_id, form, png)
         self._latencies_ns.append(perceived.latency_ns)
         if len(self._latencies_ns) == PART_FRAMES:

@@ -54,6 +54,43 @@ def test_the_last_frames_are_kept_from_training(tmp_path: Path) -> None:
         BagDataset(config(bag, validation_frames=8), "train", tmp_path)
 
 
+def write_two_cameras(path: Path, frames: tuple[str, str], depths: tuple[int, ...] = (1, 2)) -> Path:
+    """Two cameras, in these frames of reference, each with the depth that is its number in metres."""
+    with BagWriter(path) as bag:
+        for stamp in tiny_bags.stamps(8):
+            for number, frame in enumerate(frames, 1):
+                bag.write_image(f"/cam{number}/color/image_raw", stamp, frame, tiny_bags.image(0), "rgb8")
+                bag.write_camera_info(f"/cam{number}/color/camera_info", stamp, frame, WIDTH, HEIGHT, K)
+                if number in depths:
+                    depth = np.full((HEIGHT, WIDTH), 1000 * number, np.uint16)
+                    bag.write_image(f"/cam{number}/aligned_depth/image_raw", stamp, frame, depth, "16UC1")
+    return path
+
+
+@pytest.mark.parametrize("frames", [("one", "two"), ("optical", "optical")])
+def test_a_camera_is_taught_by_its_own_depth(tmp_path: Path, frames: tuple[str, str]) -> None:
+    bag = write_two_cameras(tmp_path / "x.mcap", frames)
+    for number in (1, 2):
+        dataset = BagDataset(config(bag, topic=f"/cam{number}/color/image_raw"), "train", tmp_path)
+        assert dataset.batch([0]).maps["depth"].unique().tolist() == [number]
+
+
+def test_depth_that_is_seen_from_elsewhere_is_refused_unless_it_is_named(tmp_path: Path) -> None:
+    bag = write_two_cameras(tmp_path / "x.mcap", ("one", "two"), depths=(1,))
+    two = {"topic": "/cam2/color/image_raw"}
+    with pytest.raises(TrainingError, match="expected an aligned depth topic beside the camera /cam2"):
+        BagDataset(config(bag, **two), "train", tmp_path)
+    named = config(bag, **two, depth_topic="/cam1/aligned_depth/image_raw")
+    assert BagDataset(named, "train", tmp_path).batch([0]).maps["depth"].unique().tolist() == [1]
+    with BagWriter(tmp_path / "y.mcap") as unaligned:
+        for stamp in tiny_bags.stamps(8):
+            unaligned.write_image("/rgb/image_raw", stamp, "rgb", tiny_bags.image(0), "rgb8")
+            unaligned.write_camera_info("/rgb/camera_info", stamp, "rgb", WIDTH, HEIGHT, K)
+            unaligned.write_image("/depth/image_raw", stamp, "tof", np.ones((40, 40), np.uint16), "16UC1")
+    with pytest.raises(TrainingError, match=r"/depth/image_raw is not seen from the camera.*depth_topic"):
+        BagDataset(config(tmp_path / "y.mcap"), "train", tmp_path)
+
+
 def test_a_bag_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bag = write_bag(tmp_path / "run.mcap")
     first = BagDataset(config(bag), "train", tmp_path).batch([1])
