@@ -207,7 +207,9 @@ def _provenance(checkpoint: Checkpoint, options: ExportOptions) -> dict[str, str
         measured = f"depth and normals: {real}; segmentation and edges: {rooms}"
     elif options.rooms:
         measured = rooms if isinstance(data, RoomsConfig) else f"validation images of: {data.description}"
+    pretrained = checkpoint.config.model.backbone.pretrained
     return {
+        **({"backbone": f"{pretrained}, frozen"} if pretrained else {}),
         "config": checkpoint.config.name,
         "phase": checkpoint.phase,
         "steps": str(checkpoint.step),

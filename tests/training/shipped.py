@@ -6,16 +6,22 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from avtar_ros.meaning import SemanticClass
 from training.config import RunConfig, load_config
+from training.data.class_files import write_classes
+from training.data.classes import Classes
+from training.data.synthetic_rooms import CLASSES
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
 ASKED_FOR = {
     "adaptation": ["data.root", "target.data.root"],
     "adaptation-target": ["data.root"],
+    "avtar-indoor": ["data.parts.2.data.root"],
     "cityscapes": ["data.root"],
     "distillation": ["data.data.folder"],
     "generalisation": ["data.root", "data.splits"],
+    "kitchen-indoor": ["data.parts.1.data.bag"],
     "kitchen": ["data.parts.1.data.bag"],
     "nyud": ["data.root"],
     "own": ["data.data.root"],
@@ -30,17 +36,23 @@ def paths() -> list[Path]:
     return sorted(CONFIGS.glob("*.yaml"))
 
 
+OWN = (SemanticClass("scratch", (255, 0, 0)), SemanticClass("dent", (0, 255, 0)))
+ROOMS = tuple(SemanticClass(*c) for c in CLASSES)
+LABELLED = {"own": OWN, "avtar-indoor": ROOMS}
+"""The classes of the user's images in a config, by its name."""
+
+
 @cache
-def labelled_folder() -> str:
+def labelled_folder(classes: Classes) -> str:
     """A folder of images that has names for its classes and nothing else."""
     folder = Path(tempfile.mkdtemp(prefix="avtar-own-"))
-    (folder / "classes.yaml").write_text("[scratch, dent]")
+    write_classes(folder / "classes.yaml", classes)
     return str(folder)
 
 
 def asked_for(name: str) -> list[str]:
     """What `--set` gives for a config's data; classes of one's own are in it, all else may be nowhere."""
-    value = labelled_folder() if name == "own" else "nowhere"
+    value = labelled_folder(LABELLED[name]) if name in LABELLED else "nowhere"
     return [f"{key}={value}" for key in ASKED_FOR.get(name, ())]
 
 

@@ -18,7 +18,7 @@ from training.errors import TrainingError
 from training.overrides import override
 
 FROM_THE_DEMO = ("kitchen", "own", "taught", "zero-shot")
-BACKBONES = {"pvt_v2": tiny.PVT, "swin": tiny.SWIN, "swinv2": tiny.SWIN_V2}
+BACKBONES = {"dinov2": tiny.DINO_V2, "pvt_v2": tiny.PVT, "swin": tiny.SWIN, "swinv2": tiny.SWIN_V2}
 SIZE = {"width": tiny.WIDTH, "height": tiny.HEIGHT}
 BAG = {"dataset": "rosbag", "bag": "nowhere.mcap", **SIZE}
 

@@ -33,6 +33,11 @@ class DetailStem(nn.Module):
             )
             for before, after in pairwise((COLOURS, *channels))
         )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):  # He et al.: else every layer has less of the image, and the last nothing
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """A normalised image (B, 3, H, W) to grids (B, C_i, H / 2^(i+1), W / 2^(i+1)), rounded up, finest first."""

@@ -44,6 +44,14 @@ def test_levels_are_halves_of_the_image_rounded_up() -> None:
     assert [tuple(level.shape) for level in levels] == [(2, 4, 22, 30), (2, 5, 11, 15), (2, 6, 6, 8)]
 
 
+@torch.no_grad()
+def test_every_level_begins_with_as_much_of_the_image() -> None:
+    """Else tokens, whose features are many times as large, leave what lies between them unheard."""
+    torch.manual_seed(0)
+    levels = DetailStem([32, 48, 64])(torch.randn(2, 3, 96, 128))
+    assert all(0.3 < level.std() < 3 for level in levels)
+
+
 def test_every_task_gets_the_same_details() -> None:
     stem, fusion = DetailStem(DETAIL), DetailFusion(8, DETAIL)
     details = stem(torch.randn(3, 3, 32, 48))
