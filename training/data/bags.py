@@ -72,6 +72,10 @@ def _pack(config: BagConfig, folder: Path, unlabelled: bool) -> None:
     with open_bag(config.bag) as bag:
         named = TopicOptions(config.depth_topic, config.info_topic, config.rectified)
         camera = RecordedCamera.find(bag, _wanted(config), config.topic, named)
+        if unlabelled and (why := _of_no_use(camera, config)):
+            Progress.remark(f"{config.bag}: left out: {camera.truth_topics[DEPTH.name]}: {why}")
+            without = [name for name in _wanted(config) if name != DEPTH.name]
+            camera = RecordedCamera.find(bag, without, config.topic, named)
         _check(bag, camera, config, unlabelled)
         _say(camera, config)
         pack(folder, bag.topics[camera.topic].count, _frames(camera, config, unlabelled))
@@ -105,9 +109,9 @@ def _sample(recorded: RecordedFrame, camera: RecordedCamera, config: BagConfig) 
         depth = maps[DEPTH.name]
         maps[DEPTH.name] = depth = np.where(depth <= config.max_depth_m, depth, np.float32(np.nan))
         if NORMALS.name not in maps:
-            maps[NORMALS.name] = normals_from_depth(depth, _pinhole(recorded, depth.shape), WINDOW)
+            maps[NORMALS.name] = normals_from_depth(depth, _pinhole(recorded, config, depth.shape), WINDOW)
     image = recorded.frame.image
-    sample = fitted(Sample(image, maps, _pinhole(recorded, image.shape)), config.width, config.height)
+    sample = fitted(Sample(image, maps, _pinhole(recorded, config, image.shape)), config.width, config.height)
     edges_of = sample if DEPTH.name not in maps else _without_classes(sample)  # depth shows what classes do not
     return sample.with_maps(**with_derived(edges_of, ["edges"]).maps)
 
@@ -116,14 +120,27 @@ def _without_classes(sample: Sample) -> Sample:
     return Sample(sample.image, {n: m for n, m in sample.maps.items() if n != SEGMENTATION.name}, sample.camera)
 
 
-def _pinhole(recorded: RecordedFrame, shape: Sequence[int]) -> Pinhole:
+def _pinhole(recorded: RecordedFrame, config: BagConfig, shape: Sequence[int]) -> Pinhole:
     """The camera of a frame at a size (height, width, …) of its maps."""
     height, width = shape[:2]
     model = recorded.lens.model
     if model is None:
-        return Pinhole.of_view(width, height, ASSUMED_VIEW_DEG)
+        return Pinhole.of_view(width, height, config.field_of_view_deg or ASSUMED_VIEW_DEG)
     fx, _, cx, _, fy, cy, *_ = model.resized(width, height).k
     return Pinhole(fx, fy, cx, cy)
+
+
+def _has_lens(camera: RecordedCamera, config: BagConfig) -> bool:
+    return camera.focal_px(1) is not None or config.field_of_view_deg is not None
+
+
+def _of_no_use(camera: RecordedCamera, config: BagConfig) -> str:
+    """Why the recorded depth cannot be had beside the images, which alone would do; nothing where it can."""
+    if DEPTH.name not in camera.truth_topics:
+        return ""
+    if camera.registered is False and config.depth_topic is None:
+        return "depth that is not seen from the camera"
+    return "" if _has_lens(camera, config) else "depth of a lens that nothing tells; give `field_of_view_deg`"
 
 
 def _check(bag: Bag, camera: RecordedCamera, config: BagConfig, unlabelled: bool) -> None:
@@ -137,8 +154,8 @@ def _check(bag: Bag, camera: RecordedCamera, config: BagConfig, unlabelled: bool
     beside = f"beside the camera {camera.topic}"
     if not camera.truth_topics and not unlabelled:
         expected = f"an aligned depth topic {beside}, or ground truth of any task"
-    elif DEPTH.name in camera.truth_topics and camera.focal_px(1) is None:
-        expected = f"a CameraInfo with a focal length {beside}"
+    elif DEPTH.name in camera.truth_topics and not _has_lens(camera, config):
+        expected = f"a CameraInfo with a focal length {beside}, or `field_of_view_deg` in the config"
     else:
         return
     raise TrainingError(f"{bag.path}: expected {expected}. Found:\n{bag.describe_topics()}")
@@ -161,7 +178,7 @@ def _say(camera: RecordedCamera, config: BagConfig) -> None:
         Progress.remark(f"{config.bag}: nothing says that its depth is aligned to {camera.topic}; taken as if it were")
     if not config.own_classes and RecordedCamera.find(camera.bag, [SEGMENTATION.name], camera.topic).truth_topics:
         Progress.remark(f"{config.bag}: left out: class ids, for nothing says what they mean; give `labels`")
-    if camera.focal_px(1) is None:
+    if not _has_lens(camera, config):
         Progress.remark(f"{config.bag}: no CameraInfo; the view is taken as {ASSUMED_VIEW_DEG:g} degrees wide")
 
 

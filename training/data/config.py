@@ -172,6 +172,8 @@ class BagConfig(Sized):
     info_topic: str | None = None
     rectified: bool | None = None
     every: Positive = 1
+    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] | None = None
+    """Where the recording has no CameraInfo."""
     validation_frames: Positive = 60
     max_depth_m: PositiveReal = 10.0
 

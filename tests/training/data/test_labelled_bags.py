@@ -119,3 +119,19 @@ def test_what_is_packed_keeps_edges_and_what_is_unknown(tmp_path: Path) -> None:
     assert batch.maps["edges"][1, 0, :2].tolist() == [0, 1]
     assert batch.maps["edges"][[0, 2]].isnan().all()
     assert (batch.maps["segmentation"][:2] == 255).all() and (batch.maps["segmentation"][2] == 3).all()
+
+
+def test_depth_of_an_unknown_lens_needs_the_view_said_or_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tiny_bags.write_ros2_bag(tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"expected a CameraInfo with a focal length .*, or `field_of_view_deg`"):
+        BagDataset(config(path), "train")
+    said = BagDataset(config(path, field_of_view_deg=90), "train").batch([0])
+    assert said.focal.tolist() == pytest.approx([32.0]) and "depth" in said.maps
+    capsys.readouterr()
+    bare = BagDataset(config(path), "train", unlabelled=True).batch([0])
+    assert bare.maps == {}
+    told = "".join(capsys.readouterr())
+    assert "no CameraInfo; the view is taken as 60 degrees wide" in told
+    assert "left out: /camera/depth/image_raw: depth of a lens that nothing tells; give `field_of_view_deg`" in told
