@@ -44,6 +44,7 @@ FLOORS = {
         "outputs",
         "resources",
         "picture_header",
+        "native_output",
         "decoding",
         "pictures",
         "geometry",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from avtar_ros.geometry.lens import Lens
-from avtar_ros.images import ImageError, to_rgb
+from avtar_ros.images import ImageError, RgbImage, is_compressed, to_rgb
+from avtar_ros.native_output import native_output
 from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.node.frame_slots import FrameSlots
 from avtar_ros.node.rate_limit import RateLimit
@@ -190,7 +191,7 @@ class Pipeline:
         if 0 < max_age_ns < arrival.age_ns + taken_ns - arrival.arrived_ns:
             return "too_old"
         try:
-            image = to_rgb(arrival.message)
+            image = self._image(camera.name, arrival.message)
         except ImageError as error:
             self._logger.warning(f"{camera.name}: malformed image: {error}", throttle_duration_sec=THROTTLE_S)
             return "malformed"
@@ -199,6 +200,16 @@ class Pipeline:
         lens = camera.lens(width, height, self.settings.rectified)
         frame = Frame(image, stamp_ns(header), header.frame_id, lens.focal_px)
         return Job(camera, arrival, taken_ns, frame, lens, wanted)
+
+    def _image(self, camera: str, message: Any) -> RgbImage:
+        """The image in a message; what libraries complain of while they decode it is throttled as our own words are."""
+        if not is_compressed(message):
+            return to_rgb(message)
+        with native_output() as said:
+            image = to_rgb(message)
+        if said:
+            self._logger.warning(f"{camera}: {'; '.join(said)}", throttle_duration_sec=THROTTLE_S)
+        return image
 
     def _publish(self, batch: Batch) -> None:
         """Publish the maps of a batch of frames; runs in the publisher's thread."""

@@ -35,10 +35,11 @@ def main() -> int:
         os.environ.update(loopback_environment(domain), ROS_LOG_DIR=folder)
         from tests.attack.live import run_kills, run_live  # ROS reads the environment when it is first used
 
-        for outcome in (*run_live(options.scale, Path(folder), options.seed),
-                        run_kills(options.scale, Path(folder), options.seed)):
+        for outcome in run_live(options.scale, Path(folder), options.seed):
             outcomes.append(outcome)
             _tell(outcome)
+        outcomes.append(run_kills(options.scale, Path(folder), options.seed))
+        _tell(outcomes[-1])
     if options.out:
         text = options.out.read_text().partition(MARK)[0]
         options.out.write_text(f"{text}{MARK}\n\n{_table(outcomes, options, time.monotonic() - begin)}")

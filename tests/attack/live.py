@@ -147,9 +147,8 @@ def attacked_node(folder: Path) -> Iterator[Attacked]:
         yield Attacked(client, node, folder)
 
 
-def run_live(scale: float, folder: Path, seed: int = 1) -> list[Outcome]:
+def run_live(scale: float, folder: Path, seed: int = 1) -> Iterator[Outcome]:
     """All live parts on one node, which must serve good frames to the end; memory is how much the node has grown."""
-    outcomes = []
     with attacked_node(folder) as attacked:
         for _ in range(50):
             attacked.served()
@@ -162,10 +161,9 @@ def run_live(scale: float, folder: Path, seed: int = 1) -> list[Outcome]:
                 outcome.failed += 1
                 outcome.faults.append(f"{error}\n{attacked.node.output[-2000:]}")
             outcome.peak_mb = (attacked.node.memory - before) / 2**20
-            outcomes.append(outcome)
+            yield outcome
             if not attacked.node.running:
                 break
-    return outcomes
 
 
 def run_kills(scale: float, folder: Path, seed: int = 1) -> Outcome:

@@ -159,7 +159,7 @@ def test_points_are_the_pixels_in_space_with_their_colours(model: avtar_ros.Mode
     np.testing.assert_array_equal(points.rgb, image[::20, ::20].reshape(-1, 3))
     x, y, z = points.xyz[5]  # row 20, column 20
     assert z == maps.depth[20, 20]
-    assert (x / z, y / z) == pytest.approx(((20 - 40) / 100, (20 - 30) / 100), abs=1e-6)
+    assert (x / z, y / z) == pytest.approx(((20 - 39.5) / 100, (20 - 29.5) / 100), abs=1e-6)
     assert len(maps.points(max_m=float(np.median(maps.depth)))) == pytest.approx(WIDTH * HEIGHT / 2, rel=0.1)
     points.write_ply(tmp_path / "out.ply")
     content = (tmp_path / "out.ply").read_bytes()
