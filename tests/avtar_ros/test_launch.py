@@ -52,7 +52,7 @@ def settings(path: Path) -> set[str]:
 
 def executables() -> set[str]:
     setup = (REPOSITORY / "setup.py").read_text()
-    return {name for name in PARAMETERS if re.search(rf'"{name} = avtar_ros\.\w+\.{name}:main"', setup)}
+    return {name for name in PARAMETERS if re.search(rf'"{name} = avtar_ros\.\w+\.command:main"', setup)}
 
 
 def test_there_are_the_launch_files_promised() -> None:
