@@ -24,18 +24,26 @@ def affinity_text(card: ModelCard) -> str:
 
 
 def write_affinity_picture(card: ModelCard, path: Path) -> None:
-    """Raises TrainingError if the card has no affinities or the file cannot be written."""
+    """The numbers in cells whose colours range from the least to the most of them, dark to light.
+
+    Raises TrainingError if the card has no affinities or the file cannot be written.
+    """
     matrix = _matrix(card)
+    low, high = float(matrix.min()), float(matrix.max())
+    levels = ((matrix - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
     side = MARGIN + CELL * len(matrix)
     picture = np.full((side, side, 3), 255, np.uint8)
-    shades = cv2.applyColorMap((matrix.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    shades = cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)
     picture[MARGIN:, MARGIN:] = np.repeat(np.repeat(shades, CELL, 0), CELL, 1)
+    _write(picture, "how much the row's task", (6, 20), 0.45, 0)
+    _write(picture, "helps the column's", (6, 40), 0.45, 0)
+    _write(picture, f"dark {low:.3f}, light {high:.3f}", (6, 64), 0.45, 90)
     for i, name in enumerate(card.tasks):
         middle = MARGIN + CELL * i + CELL // 2
         _write(picture, name, (6, middle + 5), 0.5, 0)
         _write(picture, name, (middle - CELL // 2 + 4, MARGIN - 10), 0.4, 0)
         for j, value in enumerate(matrix[i]):
-            bright = 0 if value > 0.6 else 255
+            bright = 0 if levels[i, j] > 150 else 255
             _write(picture, f"{value:.3f}", (MARGIN + CELL * j + 20, middle + 6), 0.6, bright)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), picture):
