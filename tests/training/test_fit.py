@@ -28,6 +28,8 @@ from training.config import RunConfig
 from training.data.batch import Batch
 from training.errors import TrainingError
 from training.fit import PhaseRun, build_model, fit, learning_rate_factor, new_card
+from training.models.multitask import MultitaskModel
+from training.step_options import follow_affinity
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -126,13 +128,12 @@ def test_affinities_are_a_moving_average_of_every_second_step(
     config: RunConfig, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Tensor] = []
-    update = PhaseRun._update_affinity
 
-    def listening(run: PhaseRun, affinity: Tensor) -> None:
+    def listening(model: MultitaskModel, affinity: Tensor, momentum: float) -> None:
         measured.append(affinity)
-        update(run, affinity)
+        follow_affinity(model, affinity, momentum)
 
-    monkeypatch.setattr(PhaseRun, "_update_affinity", listening)
+    monkeypatch.setattr("training.fit.follow_affinity", listening)
     fit(config, tmp_path)
     assert len(measured) == 3, "at steps 0, 2 and 4 of the adapters' six"
     expected = torch.eye(4)
