@@ -63,7 +63,7 @@ class ModelConfig(Section):
         if self.decoder == "swin" and self.decoder_channels % heads:
             raise fault(
                 "decoder_channels",
-                f"{self.decoder_channels} of `decoder: swin` cannot be divided among its {heads} heads; "
+                f"{self.decoder_channels} of `decoder: swin` cannot be divided by its {heads} heads; "
                 f"give a multiple of {CHANNELS_A_HEAD}",
             )
         return self
