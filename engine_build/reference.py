@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx
 
+from avtar_ros.engines.digest import append_digest
 from avtar_ros.engines.engine import Engine
 from avtar_ros.engines.opening import open_engine
 from engine_build.onnx_model import read_model
@@ -28,5 +29,6 @@ def open_reference(path: Path) -> Iterator[Engine]:
         if stages := half_precision_stages(model.graph):
             exact = Path(folder) / path.name
             onnx.save(keep_in_float32(model.graph, stages), str(exact))
+            append_digest(exact)  # its own: the model's is not that of a changed graph
         with open_engine(exact) as engine:
             yield engine

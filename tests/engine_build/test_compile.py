@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from avtar_ros.engines.digest import append_digest
 from avtar_ros.engines.engine import EngineError
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import interface, read_plan, read_sidecar
@@ -108,5 +109,6 @@ def test_all_stages_of_a_half_precision_export_can_be_kept_in_float32(exported: 
     assert half_precision_stages(kept) == []
     path = tmp_path / "kept.onnx"
     onnx.save(kept, path)
+    append_digest(path)
     onnx.checker.check_model(kept)
     open_engine(path).close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -76,7 +75,7 @@ def test_a_build_says_which_rules_its_model_breaks(
 
 
 def fused_attentions(model: onnx.ModelProto) -> tuple[int, int]:
-    """How many of the graph's softmaxes are of attention in the form that NVIDIA fuses, and how many there are.
+    """How many of the backbone's softmaxes are of attention in the form that NVIDIA fuses, and how many there are.
 
     Four dimensions; one of the two factors is scaled before their product, not the product; at most one sum of a bias.
     """
@@ -84,7 +83,11 @@ def fused_attentions(model: onnx.ModelProto) -> tuple[int, int]:
     ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in graph.value_info}
     makers = {name: node for node in graph.node for name in node.output}
     readers = {name: [other for other in graph.node if name in other.input] for name in makers}
-    softmaxes = [node for node in graph.node if node.op_type == "Softmax"]
+    softmaxes = [
+        node
+        for node in graph.node
+        if node.op_type == "Softmax" and not any("adapters" in entry.value for entry in node.metadata_props)
+    ]
 
     def scaled(name: str) -> bool:
         node = makers.get(name)
@@ -108,13 +111,13 @@ def fused_attentions(model: onnx.ModelProto) -> tuple[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_export_keeps_the_rules_and_has_all_its_attention_in_the_form_that_is_fused(
+def test_every_export_keeps_the_rules_and_has_its_backbones_attention_in_the_form_that_is_fused(
     exported: Exported, family: str
 ) -> None:
+    """Not the adapters': in four dimensions NVIDIA's builder does not come to an end with shifted windows."""
     model = onnx.load(exported(family, "fp32"))
     assert broken_rules(model) == []
     fused, softmaxes = fused_attentions(model)
     five_dimensional = 1 if family == "swinv2" else 0  # its shifted layer, whose mask is added a window
-    assert fused == softmaxes - five_dimensional > 0
-    biases = [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4 and tensor.dims[0] == 1]
-    assert any(np.prod(tensor.dims[2:]) == 2**4 for tensor in biases)  # the adapters', of windows of 2 × 2 tokens
+    assert fused == softmaxes - five_dimensional
+    assert softmaxes > 0 or family == "focalnet"  # which has no attention of its own

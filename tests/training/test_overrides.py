@@ -36,7 +36,7 @@ def test_the_last_setting_of_a_key_counts(tmp_path: Path) -> None:
         ("=3", "--set =3: expected KEY=VALUE"),
         ("phases..steps=3", "--set phases..steps=3: expected KEY=VALUE"),
         ("phases.7.steps=3", "--set phases.7.steps=3: `phases` is a list of 2; '7' is not an index into it"),
-        ("phases.first=3", "`phases` is a list of 2; 'first' is no place"),
+        ("phases.first=3", "`phases` is a list of 2; 'first' is not an index"),
         ("name.first=3", "--set name.first=3: `name` is 'tiny', which has no keys"),
         ("name.first.second=3", "`name` is 'tiny', which has no keys"),
         ("seed=[1", "--set seed=[1: the value is not YAML"),

@@ -114,7 +114,7 @@ def test_one_command_goes_from_a_recording_to_a_model_that_runs(
     assert "8 pictures: labelling about" in said and "MB of disk" in said
     assert said.index("labelling about") < said.index("labels of 6 images") < said.index("against its teachers:")
     against_sensor = said[said.index("against the sensor's depth:") :]
-    assert "depth.rmse_m" in against_sensor and "segmentation.miou" not in against_sensor
+    assert "RMSE" in against_sensor and "Mean IoU" not in against_sensor
     assert "not for commercial use" in said
     with open_engine(out / "taught.onnx") as engine:
         assert engine.card.tasks == ("segmentation", "depth", "normals", "edges")

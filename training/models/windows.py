@@ -14,27 +14,15 @@ def padded(size: int, window: int) -> int:
     return -(-size // window) * window
 
 
-def arranged(grid: Tensor, window: int, shift: int) -> Tensor:
-    """A grid (B, H, W, C), padded at its end to whole windows and rolled back by `shift`."""
+def partition(grid: Tensor, window: int, shift: int) -> Tensor:
+    """(B, H, W, C) to (B, windows, N, C), N = window²; the grid is padded at its end and rolled back by `shift`."""
     height, width = grid.shape[1:3]
     below, right = padded(height, window) - height, padded(width, window) - width
     if below or right:
         grid = F.pad(grid, (0, 0, 0, right, 0, below))
     if shift:
         grid = torch.roll(grid, (-shift, -shift), (1, 2))
-    return grid
-
-
-def restored(grid: Tensor, height: int, width: int, shift: int) -> Tensor:
-    """The inverse of `arranged`."""
-    if shift:
-        grid = torch.roll(grid, (shift, shift), (1, 2))
-    return grid[:, :height, :width]
-
-
-def partition(grid: Tensor, window: int, shift: int) -> Tensor:
-    """(B, H, W, C) to (B, windows, N, C), N = window²; see `arranged`."""
-    grid = arranged(grid, window, shift).unflatten(2, (-1, window)).unflatten(1, (-1, window))
+    grid = grid.unflatten(2, (-1, window)).unflatten(1, (-1, window))
     return grid.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
@@ -42,7 +30,10 @@ def merge(windows: Tensor, height: int, width: int, window: int, shift: int) -> 
     """The inverse of `partition`: (B, windows, N, C) to (B, H, W, C)."""
     rows, columns = padded(height, window) // window, padded(width, window) // window
     grid: Tensor = windows.unflatten(1, (rows, columns)).unflatten(3, (window, window))
-    return restored(grid.transpose(2, 3).flatten(3, 4).flatten(1, 2), height, width, shift)
+    grid = grid.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    if shift:
+        grid = torch.roll(grid, (shift, shift), (1, 2))
+    return grid[:, :height, :width]
 
 
 def attention_mask(height: int, width: int, window: int, shift: int) -> Tensor:

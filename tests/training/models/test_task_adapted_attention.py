@@ -105,7 +105,7 @@ def test_unadapted_it_is_plain_window_attention_exactly() -> None:
     attention.position_bias.normal_()
     grid = torch.randn(TASKS, IMAGES, 4, 6, CHANNELS, dtype=torch.float64)
     embedding = torch.randn(TASKS, EMBEDDING, dtype=torch.float64)
-    nobody = torch.zeros(TASKS, EMBEDDING, dtype=torch.float64)
+    nobody = torch.zeros(1, EMBEDDING, dtype=torch.float64)
 
     attended = attention(grid, attention.condition(embedding, 4, 6))
 

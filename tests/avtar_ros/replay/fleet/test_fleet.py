@@ -96,7 +96,7 @@ def test_a_corrupt_bag_and_a_killed_worker_leave_all_else_as_it_would_be_one_by_
     pytest.importorskip("ray", reason="needs the extra `fleet`")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "avtar_ros.replay.cli", "fleet", str(recordings / "*/*/*.mcap"), "--out", str(out)]
-    command += ["--model", str(recordings / "tiny.onnx"), "--workers", "2"]
+    command += ["--model", str(recordings / "tiny.onnx"), "--workers", "2", "--exact"]
     fleet = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
         killed = kill_a_worker(fleet, out)
@@ -116,7 +116,7 @@ def test_a_corrupt_bag_and_a_killed_worker_leave_all_else_as_it_would_be_one_by_
     assert len({entry["worker"] for entry in bags.values()} - {f"{os.uname().nodename} {killed}"}) >= 2
     for name in ("run0", "run3", "run6"):
         alone = tmp_path / name
-        arguments = ["--model", str(recordings / "tiny.onnx"), "--threads", "1", "--out", str(alone)]
+        arguments = ["--model", str(recordings / "tiny.onnx"), "--threads", "1", "--exact", "--out", str(alone)]
         assert main([bags[name]["bag"], *arguments]) == 0
         assert steady(Path(bags[name]["results"])) == steady(alone)
     check_report(out)
