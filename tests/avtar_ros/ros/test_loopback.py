@@ -110,5 +110,6 @@ def sees(networks: tuple[str, str], environment: dict[str, str]) -> bool:
 @pytest.mark.slow
 def test_a_stranger_who_knows_the_address_sees_nothing(networks: tuple[str, str], ros_domain: int) -> None:
     without = loopback_environment(ros_domain) | transport_environment(str(find_resource("config/fastdds_shm.xml")))
-    assert sees(networks, without)  # the discovery range by itself keeps nobody out
+    if "ROS_AUTOMATIC_DISCOVERY_RANGE" in without:  # Humble has another variable in its place, which does keep them out
+        assert sees(networks, without)  # the discovery range by itself keeps nobody out
     assert not sees(networks, loopback_environment(ros_domain))
