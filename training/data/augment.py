@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.data.batch import Batch
+from training.data.batch import Batch, unknown_in
 from training.data.config import AugmentConfig
 from training.data.degraded import degraded
 from training.tasks import LEARNT
@@ -20,12 +20,17 @@ HUE_RANGE = 0.1
 
 
 def augmented(batch: Batch, config: AugmentConfig, random: torch.Generator) -> Batch:
-    """The batch mirrored, zoomed into, tinted and degraded at random; the same for the same state of `random`."""
+    """The batch mirrored, zoomed into, tinted and degraded at random; the same for the same state of `random`.
+
+    Weights are spent here: of labels that are believed by half a random half stays.
+    """
     size = len(batch)
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(size, *shape, generator=random)
 
+    if batch.weights:
+        batch = thinned(batch, random)
     if config.flip:
         batch = flipped(batch, uniform() < 0.5)
     if config.zoom > 1:
@@ -35,6 +40,19 @@ def augmented(batch: Batch, config: AugmentConfig, random: torch.Generator) -> B
     if config.camera:
         batch = degraded(batch, config.camera, random)
     return batch
+
+
+def thinned(batch: Batch, random: torch.Generator) -> Batch:
+    """The batch without weights, in which each label stays with the probability of its own, and is unknown else.
+
+    The mean of what is learnt is that of losses weighted by pixel, and no loss has to know of weights.
+    """
+    maps = dict(batch.maps)
+    for name, weight in batch.weights.items():
+        stays = torch.rand(weight.shape, generator=random) < weight
+        values = maps[name]
+        maps[name] = torch.where(stays.view(*stays.shape, *[1] * (values.dim() - 3)), values, unknown_in(name))
+    return replace(batch, maps=maps, weights={})
 
 
 def flipped(batch: Batch, which: Tensor) -> Batch:

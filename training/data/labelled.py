@@ -27,8 +27,10 @@ from training.data.teachers.opening import open_teachers
 from training.hub import find_model
 from training.tasks import LEARNT
 
-VERSION = 1  # counts up whenever the same images and teachers give other labels
+VERSION = 2  # counts up whenever the same images and teachers give other labels
 RELATIVE, PROGRESS = "relative", "progress.json"
+WEIGHT = "_weight"
+"""After a task's name: the array of how far its labels are believed, in steps of 1/255."""
 SAMPLES = 32
 """Images that are looked at to fit a teacher's depth once for all, and to tell one data set from another."""
 
@@ -57,7 +59,8 @@ class LabelledDataset:
         stored = {name: torch.from_numpy(array[rows]) for name, array in self._arrays.items()}
         relative = stored.pop(RELATIVE)
         maps = {name: LEARNT[name].packing.decode(stored[name]) for name in LEARNT if name in stored}
-        return Batch(batch.image, maps, batch.focal, relative if bool(relative.any()) else None)
+        weights = {name: stored[name + WEIGHT] / 255 for name in maps}
+        return Batch(batch.image, maps, batch.focal, relative if bool(relative.any()) else None, weights)
 
 
 def _label(images: Dataset, config: TaughtConfig, folder: Path) -> None:
@@ -82,8 +85,8 @@ def _label(images: Dataset, config: TaughtConfig, folder: Path) -> None:
 
 def report(labeller: Labeller) -> Iterator[str]:
     """What was believed, in words."""
-    kept = ", ".join(f"{name} {share:.1%}" for name, share in labeller.shares().items())
-    yield f"labels of {labeller.tally['images']} images; pixels on which teachers are believed: {kept}"
+    kept = ", ".join(f"{name} {s.believed:.1%} (by {s.weight:.0%})" for name, s in labeller.shares().items())
+    yield f"labels of {labeller.tally['images']} images; pixels on which teachers are believed, and how far: {kept}"
     for what in ("frames that could not be aligned", "frames of unknown scale"):
         if labeller.tally[what]:
             yield f"{labeller.tally[what]} {what}"
@@ -130,6 +133,7 @@ class _Store:
         tasks = [name for name in LEARNT if name in batch.maps or name in self.arrays]
         relative = torch.zeros(len(batch), dtype=torch.bool) if batch.relative is None else batch.relative
         stored = {name: LEARNT[name].packing.encode(m).numpy() for name, m in completed(batch, tasks).maps.items()}
+        stored |= {name + WEIGHT: (255 * w).round().to(torch.uint8).numpy() for name, w in batch.weights.items()}
         stored[RELATIVE] = relative.numpy()
         for name, values in stored.items():
             if name not in self.arrays:

@@ -22,12 +22,14 @@ from tests.training.data.recordings import NORMAL, K, plane
 from training.checkpoint import load_checkpoint
 from training.config import RunConfig, load_config
 from training.data import labelled
-from training.data.batch import Batch
+from training.data.augment import augmented
+from training.data.batch import Batch, concatenated, picked
 from training.data.classes import numbered
+from training.data.config import AugmentConfig
 from training.data.datasets import open_dataset
 from training.data.teachers.alignment import fit_depth
 from training.data.teachers.config import TeacherConfig, TrustConfig
-from training.data.teachers.labelling import Labeller
+from training.data.teachers.labelling import Labeller, Share
 from training.data.teachers.opinion import Opinion
 from training.data.teachers.trust import believed_classes, believed_normals, views_of
 from training.errors import TrainingError
@@ -125,8 +127,9 @@ def test_where_views_differ_nothing_is_labelled() -> None:
     unsteady = Says("depth", depth=lambda column: torch.where(column < 60, 2.0, 2.0 + (column[:, :1, :1] > 60)))
     batch, labeller = labelled_by(unsteady, derive=())
     depth = batch.maps["depth"][0]
-    assert labeller.shares()["depth"] == pytest.approx(float(depth.isfinite().float().mean()))
-    assert 0 < labeller.shares()["depth"] < 1
+    share = labeller.shares()["depth"].believed
+    assert share == pytest.approx(float(depth.isfinite().float().mean()))
+    assert 0 < share < 1
     assert (depth[depth.isfinite()] == 2).all()
 
 
@@ -156,7 +159,72 @@ def test_teachers_that_disagree_are_not_believed_and_those_that_agree_are_averag
     agreed, _ = labelled_by(at(2.0), at(2.1), derive=())
     torch.testing.assert_close(agreed.maps["depth"], torch.full((1, HEIGHT, WIDTH), 2.05))
     apart, labeller = labelled_by(at(2.0), at(3.0), derive=())
-    assert apart.maps["depth"].isnan().all() and labeller.shares() == {"depth": 0}
+    assert apart.maps["depth"].isnan().all() and labeller.shares() == {"depth": Share(0, 0)}
+
+
+def test_the_less_teachers_agree_the_less_their_labels_weigh() -> None:
+    """Half of what teachers may differ by from their mean weighs half; classes weigh what they are probable."""
+    def at(sign: int) -> Says:
+        angle = torch.tensor(np.radians(TRUST.normals_deg / 2) * sign, dtype=torch.float32)
+        ray = torch.stack([angle.sin(), torch.tensor(0.0), -angle.cos()])
+        # Mirrored, what is left is right: these teachers say so, and so their own views agree.
+        return Says("depth normals edges segmentation", str(sign),
+                    depth=lambda c: torch.full_like(c, 2.0 * (1 + sign * TRUST.depth / 2)),
+                    edges=lambda c: torch.full_like(c, 0.5 + sign * TRUST.edges / 2),
+                    normals=lambda c: ray.expand(*c.shape, 3),
+                    probabilities=lambda c: torch.tensor([0.7 + 0.1 * sign, 0.3 - 0.1 * sign, 0.0])
+                    .view(1, 3, 1, 1).expand(len(c), 3, *c.shape[1:]))
+
+    batch, labeller = labelled_by(at(-1), at(1), trust=TrustConfig(flip=False))
+    expected = {"depth": 0.5, "edges": 0.5, "normals": 0.5, "segmentation": 0.7}
+    assert set(batch.weights) == set(expected)
+    for task, weight in expected.items():
+        torch.testing.assert_close(batch.weights[task], torch.full((1, HEIGHT, WIDTH), weight), atol=1e-3, rtol=0)
+        assert labeller.shares()[task] == Share(1.0, pytest.approx(weight, abs=1e-3))
+
+
+def test_what_the_data_says_weighs_all_and_what_is_derived_as_much_as_its_depth() -> None:
+    def at(metres: float, name: str) -> Says:
+        return Says("depth", name, depth=lambda column: torch.full_like(column, metres))
+
+    sensor = torch.full_like(TRUE, torch.nan)
+    sensor[:, :10] = 2
+    teachers, derived = (at(1.9, "a"), at(2.1, "b")), ("normals", "edges")
+    batch, _ = labelled_by(*teachers, maps={"depth": sensor}, keeps=("depth",), derive=derived)
+    assert (batch.weights["depth"][:, :10] == 1).all()
+    of_teachers = batch.weights["depth"][:, 10:]
+    torch.testing.assert_close(of_teachers, torch.full_like(of_teachers, 0.5), atol=1e-3, rtol=0)
+    for task in derived:  # there are no edges here
+        torch.testing.assert_close(batch.weights[task], torch.full((1, HEIGHT, WIDTH), 0.5), atol=1e-3, rtol=0)
+
+
+def test_labels_are_learnt_from_as_often_as_they_are_believed() -> None:
+    """On average over steps, and of all maps of a task alike; what weighs all or nothing always or never is."""
+    batch = tiny.batch(2)
+    weight = torch.full((2, HEIGHT, WIDTH), 0.25)
+    weight[:, :4], weight[:, 4:8] = 1, 0
+    batch.maps["segmentation"] = torch.zeros(2, HEIGHT, WIDTH, dtype=torch.uint8)
+    batch = replace(batch, weights={"normals": weight, "segmentation": weight})
+    still = AugmentConfig(flip=False)
+    random = torch.Generator().manual_seed(0)
+    thinned = augmented(batch, still, random)
+    assert not thinned.weights and torch.equal(thinned.image, batch.image)
+    assert thinned.maps["depth"] is batch.maps["depth"], "without weights all stays"
+    stays = [augmented(batch, still, random).maps["segmentation"] != 255 for _ in range(50)]
+    share = torch.stack(stays).float().mean(0)
+    assert (share[:, :4] == 1).all() and (share[:, 4:8] == 0).all()
+    assert float(share[:, 8:].mean()) == pytest.approx(0.25, abs=0.01)
+    normals = thinned.maps["normals"]
+    assert (normals.isnan().all(-1) == normals.isnan().any(-1)).all()
+    torch.testing.assert_close(normals[:, :4], batch.maps["normals"][:, :4], equal_nan=True)
+
+
+def test_weights_go_with_their_images() -> None:
+    weight = torch.rand(4, HEIGHT, WIDTH)
+    batch = replace(tiny.batch(4), weights={"depth": weight})
+    both = concatenated([tiny.batch(1), picked(batch, torch.tensor([3, 1]))])
+    assert torch.equal(both.weights["depth"], torch.cat([torch.ones(1, HEIGHT, WIDTH), weight[[3, 1]]]))
+    assert set(both.to("cpu").weights) == {"depth"}
 
 
 # --- Depth of unknown scale
@@ -277,12 +345,14 @@ def test_labels_are_made_once_and_have_the_right_values(
     assert RunConfig.model_validate_json(found.model_dump_json()) == found
     dataset = open_dataset(found.data, "train")
     batch = dataset.batch([0, 4])
+    assert set(batch.weights) == set(batch.maps)
+    assert all((weight == 1).all() for task, weight in batch.weights.items() if task != "segmentation")
     assert (batch.maps["segmentation"] == 7).all() and dataset.classes[7].name == "chair"
     torch.testing.assert_close(batch.maps["depth"], torch.full((2, HEIGHT, WIDTH), 4.0), atol=1e-3, rtol=0)
     assert not batch.maps["edges"].any()
     torch.testing.assert_close(batch.maps["normals"][0, 9, 9], torch.tensor([0.0, 0, -1]), atol=0.01, rtol=0)
     said = "".join(capsys.readouterr())
-    assert "labels of 5 images; pixels on which teachers are believed: segmentation 100.0%, depth 100.0%" in said
+    assert "teachers are believed, and how far: segmentation 100.0% (by 100%), depth 100.0% (by 100%)" in said
     assert "is licensed cc-by-nc-4.0: not for commercial use" in said
 
     monkeypatch.setattr(labelled, "open_teachers", None)
@@ -386,9 +456,7 @@ def test_teacher_and_teachers_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_a_batch_stays_relative_through_what_training_does_with_it() -> None:
-    from training.data.augment import augmented, downscaled
-    from training.data.batch import concatenated, picked
-    from training.data.config import AugmentConfig
+    from training.data.augment import downscaled
 
     batch = replace(tiny.batch(4), relative=torch.tensor([True, False, True, False]))
     changed = downscaled(augmented(batch, AugmentConfig(zoom=1.5, jitter=0.2), torch.Generator().manual_seed(0)), 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -29,12 +29,23 @@ from training.data.teachers.trust import (
     believed_edges,
     believed_normals,
     views_of,
+    within,
 )
 
 Map = NDArray[np.float32]
 
 DISPARITY_RANGE = (1.0, 10.0)
 """What disparity of unknown scale is brought to, in each picture, to be kept as finely as depth is."""
+WEIGHED = " weighed"
+"""In the tally, of a task: the sum of the weights of its pixels."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of all pixels those that were believed, and how far these were on average."""
+
+    believed: float
+    weight: float
 
 
 @dataclass
@@ -56,32 +67,39 @@ class Labeller:
     def labelled(self, batch: Batch) -> Batch:
         """The pictures with the teachers' maps; the data's own depth is what relative depth is aligned to."""
         views = [(t, c, views_of(t, batch.image, batch.focal, self.trust)) for t, c in self.teachers]
-        maps: dict[str, Tensor] = {}
+        found: dict[str, Believed] = {}
         relative = torch.zeros(len(batch), dtype=torch.bool)
         every = [opinion for _, _, opinions in views for opinion in opinions]
         if probabilities := [o.probabilities for o in every if o.probabilities is not None]:
-            self._note(maps, SEGMENTATION.name, believed_classes(probabilities, self.trust))
+            found[SEGMENTATION.name] = believed_classes(probabilities, self.trust)
         if normals := [o.normals for o in every if o.normals is not None]:
-            self._note(maps, NORMALS.name, believed_normals(normals, self.trust))
+            found[NORMALS.name] = believed_normals(normals, self.trust)
         if edges := [o.edges for o in every if o.edges is not None]:
-            self._note(maps, EDGES.name, believed_edges(edges, self.trust))
+            found[EDGES.name] = believed_edges(edges, self.trust)
         if any(DEPTH.name in teacher.gives for teacher, _ in self.teachers):
-            depth, relative = self._depth(views, batch)
-            self._note(maps, DEPTH.name, depth)
-        self._derive(maps, relative, batch)
-        self._keep(maps, relative, batch)
+            found[DEPTH.name], relative = self._depth(views, batch)
+        self._count(found, batch)
+        self._derive(found, relative, batch)
+        self._keep(found, relative, batch)
+        maps = {task: believed.values.cpu() for task, believed in found.items()}
+        weights = {task: believed.weight.cpu() for task, believed in found.items()}
+        return Batch(batch.image, maps, batch.focal, relative if bool(relative.any()) else None, weights)
+
+    def shares(self) -> dict[str, Share]:
+        """For each task that a teacher gives, how much of it was believed."""
+        pixels = self.tally["pixels"]
+        return {
+            name: Share(self.tally[name] / pixels, self.tally[name + WEIGHED] / max(1, self.tally[name]))
+            for name in TASKS
+            if name in self.tally and pixels
+        }
+
+    def _count(self, found: Mapping[str, Believed], batch: Batch) -> None:
         self.tally["images"] += len(batch)
         self.tally["pixels"] += batch.image[..., 0].numel()
-        return Batch(batch.image, maps, batch.focal, relative if bool(relative.any()) else None)
-
-    def shares(self) -> dict[str, float]:
-        """For each task the share of pixels that were believed."""
-        pixels = self.tally["pixels"]
-        return {name: self.tally[name] / pixels for name in TASKS if name in self.tally} if pixels else {}
-
-    def _note(self, maps: dict[str, Tensor], task: str, believed: Believed) -> None:
-        maps[task] = believed.values.cpu()
-        self.tally[task] += int(believed.sure.sum())
+        for task, believed in found.items():
+            self.tally[task] += int((believed.weight > 0).sum())
+            self.tally[task + WEIGHED] += round(float(believed.weight.sum()))
 
     def _depth(
         self, views: Sequence[tuple[Teacher, TeacherConfig, list[Opinion]]], batch: Batch
@@ -118,35 +136,33 @@ class Labeller:
         self.tally["frames that could not be aligned"] += sum(fit is None for fit in fits)
         return fits
 
-    def _derive(self, maps: dict[str, Tensor], relative: Tensor, batch: Batch) -> None:
-        """Normals and edges by the code that makes them of sensors' depth and of labels."""
-        depth = maps.get(DEPTH.name)
-        metric = depth is not None and not bool(relative.any())
-        if NORMALS.name in self.derive and NORMALS.name not in maps and depth is not None and metric:
+    def _derive(self, found: dict[str, Believed], relative: Tensor, batch: Batch) -> None:
+        """Normals and edges by the code that makes them of sensors' depth and of labels, believed as far as those."""
+        depth = None if bool(relative.any()) else found.get(DEPTH.name)
+        if NORMALS.name in self.derive and NORMALS.name not in found and depth is not None:
             normals = [
                 _surface(d, Pinhole.centred(d.shape[1], d.shape[0], float(f)), self.trust.border)
-                for d, f in zip(depth.numpy(), batch.focal, strict=True)
+                for d, f in zip(depth.values.cpu().numpy(), batch.focal, strict=True)
             ]
-            maps[NORMALS.name] = torch.from_numpy(np.stack(normals))
-        if EDGES.name in self.derive and EDGES.name not in maps:
-            ids = maps.get(SEGMENTATION.name)
-            if ids is not None:
-                found = [label_edges(one) for one in ids.numpy()]
-                if depth is not None and metric:
-                    found = [_with_jumps(e, d) for e, d in zip(found, depth.numpy(), strict=True)]
-            elif depth is not None and metric:
-                found = [image_and_depth_edges(i, d) for i, d in zip(batch.image.numpy(), depth.numpy(), strict=True)]
-            else:
-                return
-            maps[EDGES.name] = torch.from_numpy(np.stack(found))
+            found[NORMALS.name] = Believed(torch.from_numpy(np.stack(normals)), depth.weight)
+        if EDGES.name in self.derive and EDGES.name not in found:
+            edges = _edges(batch, found.get(SEGMENTATION.name), depth)
+            if edges is not None:
+                found[EDGES.name] = edges
 
-    def _keep(self, maps: dict[str, Tensor], relative: Tensor, batch: Batch) -> None:
+    def _keep(self, found: dict[str, Believed], relative: Tensor, batch: Batch) -> None:
+        """What the data itself says is beyond doubt."""
         for task in self.keeps:
             if task not in batch.maps or (task == DEPTH.name and bool(relative.any())):
                 continue
-            own = batch.maps[task]
+            own, taught = batch.maps[task], found.get(task)
             known = own != UNLABELLED if task == SEGMENTATION.name else torch.isfinite(own)
-            maps[task] = torch.where(known, own, maps[task]) if task in maps else own
+            pixels = known.flatten(3).all(-1) if known.dim() > 3 else known
+            if taught is None:
+                found[task] = Believed(own, torch.ones(pixels.shape))
+            else:
+                weight = torch.where(pixels, 1.0, taught.weight.cpu())
+                found[task] = Believed(torch.where(known, own, taught.values.cpu()), weight)
 
 
 def fit_once(labeller: Labeller, teacher: Teacher, config: TeacherConfig, samples: Sequence[Batch]) -> Fit | None:
@@ -188,9 +204,26 @@ def _disparity(views: Sequence[Tensor], trust: TrustConfig) -> Believed:
         low + (high - low) * (view - a) / (b - a).clamp(min=1e-6) for view, a, b in zip(views, least, most, strict=True)
     ]
     stacked = torch.stack(brought)
-    mean = stacked.mean(0)
-    sure = ((stacked - mean).abs().amax(0) <= trust.depth * (high - low)) & torch.isfinite(mean)
-    return Believed(torch.where(sure, mean, torch.nan), sure)
+    return within(stacked, lambda mean: torch.full_like(mean, trust.depth * (high - low)))
+
+
+def _edges(batch: Batch, classes: Believed | None, depth: Believed | None) -> Believed | None:
+    """Of classes and depth, of either, or None of neither.
+
+    Views of depth differ most where it jumps, which mostly is a border of classes: so these decide how far edges are
+    believed. Without them, of depth and lines in the picture, an edge is one, and none is as sure as the depth is.
+    """
+    metres = None if depth is None else depth.values.cpu().numpy()
+    if classes is not None:
+        edges = [label_edges(ids) for ids in classes.values.cpu().numpy()]
+        if metres is not None:
+            edges = [_with_jumps(e, d) for e, d in zip(edges, metres, strict=True)]
+        return Believed(torch.from_numpy(np.stack(edges)), classes.weight)
+    if depth is None or metres is None:
+        return None
+    lines = [image_and_depth_edges(i, d) for i, d in zip(batch.image.numpy(), metres, strict=True)]
+    found = torch.from_numpy(np.stack(lines))
+    return Believed(found, torch.where(found > 0, 1.0, depth.weight.cpu()))
 
 
 def _jumps(depth: Map) -> NDArray[np.bool_]:

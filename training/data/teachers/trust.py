@@ -21,10 +21,13 @@ SIDES = torch.tensor([-1.0, 1.0, 1.0])
 
 @dataclass(frozen=True)
 class Believed:
-    """Of pictures (B, H, W, 3) the maps of one task, and which pixels (B, H, W) are believed."""
+    """Of pictures (B, H, W, 3) the maps of one task, and how far each pixel is believed: `weight` (B, H, W) in [0, 1].
+
+    Where it is 0 the map is unknown.
+    """
 
     values: Tensor
-    sure: Tensor
+    weight: Tensor
 
 
 def views_of(teacher: Teacher, images: Tensor, focal: Tensor, trust: TrustConfig) -> list[Opinion]:
@@ -42,29 +45,32 @@ def views_of(teacher: Teacher, images: Tensor, focal: Tensor, trust: TrustConfig
 
 
 def believed_classes(probabilities: Sequence[Tensor], trust: TrustConfig) -> Believed:
-    """The most probable class of the mean, UNLABELLED where it is of none, or not probable enough."""
+    """The most probable class of the mean, which counts as much as it is probable.
+
+    UNLABELLED where it is of none, or not probable enough.
+    """
     mean = torch.stack(list(probabilities)).mean(0)
     best, ids = mean.max(1)
     sure = (best >= trust.probability) & (ids < mean.shape[1] - 1)
-    return Believed(torch.where(sure, ids, UNLABELLED).to(torch.uint8), sure)
+    return Believed(torch.where(sure, ids, UNLABELLED).to(torch.uint8), torch.where(sure, best, 0.0))
 
 
 def believed_depth(depths: Sequence[Tensor], trust: TrustConfig) -> Believed:
     """The mean of metres where all lie within a share of it, NaN elsewhere."""
-    return _within(torch.stack(list(depths)), lambda spread, mean: spread <= trust.depth * mean)
+    return within(torch.stack(list(depths)), lambda mean: trust.depth * mean)
 
 
 def believed_edges(edges: Sequence[Tensor], trust: TrustConfig) -> Believed:
-    return _within(torch.stack(list(edges)), lambda spread, mean: spread <= trust.edges)
+    return within(torch.stack(list(edges)), lambda mean: torch.full_like(mean, trust.edges))
 
 
 def believed_normals(normals: Sequence[Tensor], trust: TrustConfig) -> Believed:
     """The mean direction where all lie within an angle of it, NaN elsewhere."""
     stacked = torch.stack(list(normals))
     mean = F.normalize(stacked.sum(0), dim=-1)
-    worst = (stacked * mean).sum(-1).amin(0)
-    sure = (worst >= float(np.cos(np.radians(trust.normals_deg)))) & torch.isfinite(mean).all(-1)
-    return Believed(torch.where(sure[..., None], mean, torch.nan), sure)
+    worst = (stacked * mean).sum(-1).amin(0).clamp(-1, 1).acos().rad2deg()
+    weight = _falling(worst, torch.full_like(worst, trust.normals_deg))
+    return Believed(torch.where((weight > 0)[..., None], mean, torch.nan), weight)
 
 
 def alike(views: Sequence[Tensor], teacher: Teacher) -> list[Tensor]:
@@ -84,12 +90,16 @@ def _like(seen: np.ndarray, first: np.ndarray) -> np.ndarray:
     return seen if fit is None else (fit.scale * seen + fit.shift).astype(np.float32)
 
 
-def _within(stacked: Tensor, close: Callable[[Tensor, Tensor], Tensor]) -> Believed:
-    """The mean over the first axis where the largest distance from it is `close`, NaN elsewhere."""
+def within(stacked: Tensor, limit: Callable[[Tensor], Tensor]) -> Believed:
+    """The mean over the first axis where none is as far from it as a `limit` that depends on it, NaN elsewhere."""
     mean = stacked.mean(0)
-    spread = (stacked - mean).abs().amax(0)
-    sure = close(spread, mean) & torch.isfinite(mean)
-    return Believed(torch.where(sure, mean, torch.nan), sure)
+    weight = _falling((stacked - mean).abs().amax(0), limit(mean))
+    return Believed(torch.where(weight > 0, mean, torch.nan), weight)
+
+
+def _falling(difference: Tensor, limit: Tensor) -> Tensor:
+    """1 where there is no difference, down to 0 at the limit, and 0 where either is unknown."""
+    return (1 - difference / limit).nan_to_num(0.0).clamp(min=0)
 
 
 def _mirrored(seen: Opinion) -> Opinion:
