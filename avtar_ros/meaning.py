@@ -23,6 +23,11 @@ class SemanticClass:
     color: tuple[int, int, int]
 
 
+def plain_name(name: str) -> str:
+    """A class's name without what writers differ in: case, spaces, dashes and underscores."""
+    return " ".join(str(name).lower().replace("_", " ").replace("-", " ").split())
+
+
 @dataclass(frozen=True)
 class DepthRange:
     """Metres the model can give, and the focal length (pixels, at the model's input width) it was trained for."""

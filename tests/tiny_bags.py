@@ -10,6 +10,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Rosbag2Writer
 from rosbags.typesys import Stores, get_typestore
 
+from avtar_ros.bags.class_names import RecordedClasses, write_classes
 from avtar_ros.bags.ground_truth import GroundTruthWriter
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.tasks import Maps
@@ -45,9 +46,13 @@ def truth(i: int, width: int = WIDTH, height: int = HEIGHT) -> Maps:
     return {"segmentation": segmentation, "depth": depth, "normals": normals, "edges": edges}
 
 
-def write_truth_bag(path: Path, frames: int = 5, width: int = WIDTH, height: int = HEIGHT) -> Path:
-    """An MCAP bag as `avtar-train scenes` writes it."""
+def write_truth_bag(
+    path: Path, frames: int = 5, width: int = WIDTH, height: int = HEIGHT, classes: RecordedClasses | None = None
+) -> Path:
+    """An MCAP bag as `avtar-train scenes` writes it; with what the ids 1 and 2 in it mean, where given."""
     with BagWriter(path) as bag:
+        if classes is not None:
+            write_classes(bag, START_NS, classes)
         writer = GroundTruthWriter(bag, K)
         for i, stamp in enumerate(stamps(frames)):
             writer.write(stamp, image(i, width, height), truth(i, width, height))

@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avtar_ros.bags.bag import Bag, BagError, BagMessage
+from avtar_ros.bags.class_names import recorded_classes
 from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.bags.images import decoded, frame_id, has_possible_stamp, stamp_ns
 from avtar_ros.bags.interpolation import Between, interpolated
@@ -23,8 +25,9 @@ from avtar_ros.bags.topics import Topics
 from avtar_ros.bags.video import codec_of
 from avtar_ros.geometry.lens import Lens, is_rectified
 from avtar_ros.images import ImageError
+from avtar_ros.meaning import UNLABELLED
 from avtar_ros.perception import Frame
-from avtar_ros.tasks import DEPTH, Maps, TaskMap
+from avtar_ros.tasks import DEPTH, SEGMENTATION, Maps, TaskMap
 
 T = TypeVar("T")
 
@@ -99,11 +102,16 @@ class Matching:
 
 @dataclass(frozen=True)
 class TopicOptions:
-    """Which topics to take where evidence would take others; `rectified` images or not, None: as their topic says."""
+    """Which topics to take where evidence would take others; `rectified` images or not, None: as their topic says.
+
+    `classes` are the names that class ids are brought to where the recording names its own; without any, and of a
+    recording that does not, they stay as they are.
+    """
 
     depth_topic: str | None = None
     info_topic: str | None = None
     rectified: bool | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -130,6 +138,8 @@ class RecordedCamera:
     matching: Matching = Matching()
     registered: bool | None = True
     rectified: bool = False
+    class_lookup: NDArray[np.uint8] | None = None
+    """For each class id (256,) as recorded that which is wanted; None where they are taken as they are."""
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -150,9 +160,11 @@ class RecordedCamera:
         first, infos = topics.stream(camera), topics.infos.get(info.topic or "")
         lens = infos.lens(*first.size, rectified) if infos is not None and first.width else Lens(None)
         tolerance_ns = _tolerance_ns(bag, camera) if matching.tolerance_ns is None else matching.tolerance_ns
+        lookup, said = _class_lookup(bag, truth.topics, options.classes)
         return cls(
             bag, camera, truth.topics, lens, tolerance_ns, info.topic, infos and infos.message, matching,
-            registered=truth.registered, rectified=rectified, notes=[*info.notes, *truth.notes],
+            registered=truth.registered, rectified=rectified, class_lookup=lookup,
+            notes=[*info.notes, *truth.notes, *said],
         )
 
     def focal_px(self, width: int) -> float | None:
@@ -268,7 +280,10 @@ class RecordedCamera:
     def _true_map(self, task: str, topic: str, found: Any) -> TaskMap | None:
         """The map of a message, or that between two; None where one cannot be decoded, which is noted."""
         if not isinstance(found, Between):
-            return self._decoded(topic, partial(decode_map, task), found)
+            decoded_map = self._decoded(topic, partial(decode_map, task), found)
+            if task == SEGMENTATION.name and decoded_map is not None and self.class_lookup is not None:
+                return self.class_lookup[decoded_map]
+            return decoded_map
         before, after = (self._decoded(topic, partial(decode_map, task), m) for m in (found.before, found.after))
         return None if before is None or after is None else interpolated(before, after, found.share)
 
@@ -285,6 +300,20 @@ class RecordedCamera:
 
     def _note(self, *notes: str) -> None:
         self.notes += [note for note in notes if note not in self.notes]
+
+
+def _class_lookup(
+    bag: Bag, topics: Mapping[str, str], classes: Sequence[str]
+) -> tuple[NDArray[np.uint8] | None, list[str]]:
+    """What brings recorded class ids to `classes`, and what there is to say of that."""
+    topic = topics.get(SEGMENTATION.name)
+    recorded = recorded_classes(bag, topic) if topic is not None and classes else None
+    if recorded is None:
+        return None, []
+    lookup = recorded.among(classes)
+    lost = [name for number, name in recorded.names.items() if lookup[number] == UNLABELLED]
+    without = f"; not among them, so unlabelled: {', '.join(lost)}" if lost else ""
+    return lookup, [f"Class ids of {topic} are those of {recorded.topic}, brought to the model's by name{without}."]
 
 
 class _Plan:

@@ -27,6 +27,7 @@ from avtar_ros.images import to_message_fields
 from avtar_ros.locks import hold
 
 IMAGE = "sensor_msgs/msg/Image"
+TEXT = "std_msgs/msg/String"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 CHUNK_BYTES = 2**20
@@ -120,6 +121,10 @@ class BagWriter(AbstractContextManager["BagWriter"]):
             roi=self._message("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False),
         )
         self._write(topic, stamp_ns, CAMERA_INFO, message)
+
+    def write_text(self, topic: str, stamp_ns: int, text: str) -> None:
+        """Write std_msgs/String."""
+        self._write(topic, stamp_ns, TEXT, self._message(TEXT)(data=text))
 
     def write_message(self, topic: str, log_ns: int, msgtype: str, message: Any) -> None:
         """Write a message that came out of a bag, of ROS 2 or of ROS 1, as ROS 2's type of that name."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.bags.reading import open_bag
-from avtar_ros.bags.recorded_frames import RecordedCamera
+from avtar_ros.bags.recorded_frames import RecordedCamera, TopicOptions
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command, Program, positive, show
 from avtar_ros.demo.recording import LIVE_S, is_bag, record
@@ -105,7 +105,8 @@ def _demo(options: argparse.Namespace, command: str) -> int:
             card, description = engine.card, engine.description
         path, recorded = _bag_of(source, options, model)
         bag = stack.enter_context(open_bag(path))
-        camera = RecordedCamera.find(bag, card.tasks, options.topic)
+        named = TopicOptions(classes=tuple(c.name for c in card.classes))
+        camera = RecordedCamera.find(bag, card.tasks, options.topic, named)
         folder = stack.enter_context(OutputFolder(options.out, [Path(source), model]))
         folder.claim(OUTPUT, *RUN_FILES)
         recording = play(camera, model, card, options.out)

@@ -166,7 +166,7 @@ def _check_ids(ids: NDArray[np.uint8], camera: RecordedCamera, config: BagConfig
     if (strange := np.unique(ids[(ids >= known) & (ids != UNLABELLED)])).size:
         raise TrainingError(
             f"{config.bag}: {camera.truth_topics[SEGMENTATION.name]} has the class ids {strange.tolist()}, but "
-            f"`labels` names {known} classes, from 0 on."
+            f"there are names of {known} classes, from 0 on. Give all of them as `labels`."
         )
 
 

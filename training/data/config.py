@@ -157,7 +157,8 @@ class SynthiaConfig(Sized):
 class BagConfig(Sized):
     """A robot's own recording: a camera with any of aligned depth, class labels, normals and edges.
 
-    `labels` says what its class ids mean: a vocabulary, such as rooms13, or the classes' names in the order of the ids.
+    `labels` says what its class ids mean: a vocabulary, such as rooms13, or the classes' names in the order of the ids;
+    without it they mean what the recording itself says of them, if it does (vision_msgs/LabelInfo).
     `topic` names the camera's images where the bag has several, `depth_topic` and `info_topic` its depth and CameraInfo
     where others than those that fit it are meant; `rectified` is whether images are (null: as their topic's name says),
     so that P of CameraInfo is their lens. `every` takes each so many frames; the last
@@ -180,7 +181,9 @@ class BagConfig(Sized):
     @property
     def own_classes(self) -> classes.Classes:
         if self.labels is None:
-            return ()
+            from training.data.bag_classes import classes_of_bag
+
+            return classes_of_bag(self.bag, self.topic)
         return vocabulary(self.labels) if isinstance(self.labels, str) else classes.numbered(self.labels)
 
     @property

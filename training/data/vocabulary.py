@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from avtar_ros.meaning import UNLABELLED, SemanticClass
+from avtar_ros.meaning import UNLABELLED, SemanticClass, plain_name
 from training.data import classes
 from training.data.classes import Classes
 from training.errors import TrainingError
@@ -80,8 +80,8 @@ def table(name: str, own: Classes) -> ClassTable:
         raise TrainingError(f"there is no table of classes {name!r}; known: {', '.join(tables())}.")
     source, _, target = name.partition(TO)
     theirs, ours = vocabulary(source), vocabulary(target)
-    ids = dict(zip((_plain(c.name) for c in theirs), _table_ids(name, theirs, ours), strict=True))
-    found = [_plain(c.name) for c in own]
+    ids = dict(zip((plain_name(c.name) for c in theirs), _table_ids(name, theirs, ours), strict=True))
+    found = [plain_name(c.name) for c in own]
     if not ids.keys() & set(found) and len(own) == len(theirs):
         return ClassTable(ours, tuple(ids.values()))
     if unknown := [c.name for c, plain in zip(own, found, strict=True) if plain not in ids]:
@@ -102,8 +102,8 @@ def onto(own: Classes, target: Classes) -> ClassTable:
     names = {known: name for name, known in vocabularies().items()}
     if (name := f"{names.get(own)}{TO}{names.get(target)}") in tables():
         return table(name, own)
-    places = {_plain(c.name): i for i, c in enumerate(target)}
-    return ClassTable(target, tuple(places.get(_plain(c.name), UNLABELLED) for c in own))
+    places = {plain_name(c.name): i for i, c in enumerate(target)}
+    return ClassTable(target, tuple(places.get(plain_name(c.name), UNLABELLED) for c in own))
 
 
 def renamed(own: Classes, names: Mapping[str, str | None], target: Classes | None = None) -> ClassTable:
@@ -112,19 +112,19 @@ def renamed(own: Classes, names: Mapping[str, str | None], target: Classes | Non
     With a `target`, those that the mapping leaves out go by `onto`; without one, the classes are the mapping's, in its
     order, and all else is unlabelled. Raises TrainingError for a name on either side that there is none of.
     """
-    places = {_plain(c.name): i for i, c in enumerate(own)}
-    if unknown := [name for name in names if _plain(name) not in places]:
+    places = {plain_name(c.name): i for i, c in enumerate(own)}
+    if unknown := [name for name in names if plain_name(name) not in places]:
         raise TrainingError(f"there is no class {_some(unknown)}; known: {_some([c.name for c in own], 40)}.")
     if target is None:
         target = classes.numbered(dict.fromkeys(name for name in names.values() if name is not None))
         ids = [UNLABELLED] * len(own)
     else:
         ids = list(onto(own, target).ids)
-    positions = {_plain(c.name): i for i, c in enumerate(target)}
-    if absent := [name for name in names.values() if name is not None and _plain(name) not in positions]:
+    positions = {plain_name(c.name): i for i, c in enumerate(target)}
+    if absent := [name for name in names.values() if name is not None and plain_name(name) not in positions]:
         raise TrainingError(f"there is no class {_some(absent)} to map onto; known: {', '.join(positions)}.")
     for name, new in names.items():
-        ids[places[_plain(name)]] = UNLABELLED if new is None else positions[_plain(new)]
+        ids[places[plain_name(name)]] = UNLABELLED if new is None else positions[plain_name(new)]
     return ClassTable(target, tuple(ids))
 
 
@@ -133,11 +133,6 @@ def _table_ids(name: str, theirs: Classes, ours: Classes) -> list[int]:
     places = {c.name: i for i, c in enumerate(ours)} | {NOTHING: UNLABELLED}
     ids = {source: places[target] for target, sources in rows.items() for source in sources}
     return [ids[c.name] for c in theirs]
-
-
-def _plain(name: str) -> str:
-    """A name without what writers differ in: case, spaces, dashes and underscores."""
-    return " ".join(str(name).lower().replace("_", " ").replace("-", " ").split())
 
 
 def _some(names: Sequence[Any] | Iterable[Any], most: int = 8) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avtar_ros.bags.bag import Bag
+from avtar_ros.bags.class_names import recorded_classes, write_classes
 from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import Matching, RecordedCamera, RecordedFrame, Selection, frames_of
@@ -20,13 +21,13 @@ from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.mining import choose, scores
 from avtar_ros.replay.judging.saved_sums import load_sums
-from avtar_ros.tasks import TASKS
+from avtar_ros.tasks import SEGMENTATION, TASKS
 from avtar_ros.tasks.metric import Figure
 
 DESCRIPTION = (
     "Write the frames on which a model was least sure, or contradicted itself the most, into a small bag: "
-    "images, CameraInfo, and the depth and ground truth that were recorded with them. `avtar-train fit` "
-    "reads it. RUN is the folder that avtar-replay has left for this bag."
+    "images, CameraInfo, and the depth, ground truth and class names that were recorded with them. "
+    "`avtar-train fit` reads it. RUN is the folder that avtar-replay has left for this bag."
 )
 
 MAKER = "avtar-replay mine"
@@ -92,6 +93,7 @@ def _write(bag: Bag, topics: list[str], wanted: set[tuple[str, int]], path: Path
         for frame in _wanted_frames(cameras, wanted):
             if not written:
                 _write_lenses(output, cameras, frame)
+                _write_classes(output, cameras, frame)
             for topic, message in frame.messages:
                 output.write_message(topic, frame.frame.stamp_ns, bag.topics[topic].msgtype, message)
             truth |= frame.truth.keys()
@@ -118,6 +120,15 @@ def _write_lenses(output: BagWriter, cameras: list[RecordedCamera], first: Recor
     for camera in cameras:
         if camera.info_topic and camera.first_info is not None and camera.info_topic not in carried:
             output.write_message(camera.info_topic, first.frame.stamp_ns, CAMERA_INFO, camera.first_info)
+
+
+def _write_classes(output: BagWriter, cameras: list[RecordedCamera], first: RecordedFrame) -> None:
+    """What class ids mean, which is recorded once, before the first frame."""
+    for camera in cameras:
+        topic = camera.truth_topics.get(SEGMENTATION.name)
+        classes = recorded_classes(camera.bag, topic) if topic is not None else None
+        if classes is not None:
+            write_classes(output, first.frame.stamp_ns, classes)
 
 
 MINE = Command("write the frames worth learning from to a small bag", DESCRIPTION, add_arguments, run)

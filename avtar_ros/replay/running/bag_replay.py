@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
@@ -137,8 +138,9 @@ def replay_bag(options: ReplayOptions, engine: Engine, command: str) -> Replayed
 def _find_cameras(bag: Bag, perception: Perception, options: ReplayOptions) -> list[RecordedCamera]:
     tolerance_ns = None if options.tolerance_ms is None else round(options.tolerance_ms * 1e6)
     matching = Matching(tolerance_ns, options.interpolate, options.passthrough)
+    named = dataclasses.replace(options.named, classes=tuple(c.name for c in perception.engine.card.classes))
     return [
-        RecordedCamera.find(bag, perception.tasks, topic, options.named, matching)
+        RecordedCamera.find(bag, perception.tasks, topic, named, matching)
         for topic in dict.fromkeys(options.topics or (None,))
     ]
 

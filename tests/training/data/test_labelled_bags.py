@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from avtar_ros.bags.class_names import RecordedClasses
 from avtar_ros.bags.ground_truth import GroundTruthWriter
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera
@@ -71,8 +72,22 @@ def test_class_ids_need_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "left out: class ids, for nothing says what they mean; give `labels`" in "".join(capsys.readouterr())
     named = BagDataset(config(path, labels=["other", "wall", "floor"]), "train")
     assert [c.name for c in named.classes] == ["other", "wall", "floor"]
-    with pytest.raises(TrainingError, match=r"has the class ids \[2\], but `labels` names 2 classes"):
+    with pytest.raises(TrainingError, match=r"has the class ids \[2\], but there are names of 2 classes"):
         BagDataset(config(path, labels=["wall", "floor"]), "train")
+
+
+def test_a_recording_may_name_its_classes_itself(tmp_path: Path) -> None:
+    """Without `labels` its ids mean what it says, and go onto others by name as those of any data set."""
+    named = RecordedClasses("/ground_truth/label_info", {0: "Other Things", 1: "armchair", 2: "floor"})
+    path = tiny_bags.write_truth_bag(tmp_path / "run.mcap", classes=named)
+    own = BagDataset(config(path), "train")
+    assert [c.name for c in own.classes] == ["Other Things", "armchair", "floor"]
+    data = {"dataset": "rosbag", "bag": str(path), "validation_frames": 1, "classes": {"armchair": "chair"}, **SIZE}
+    found = load_config(tiny.write_config(tmp_path / "run.yaml", data=data))
+    ids = open_dataset(found.data, "train").batch([0]).maps["segmentation"]
+    before = own.batch([0]).maps["segmentation"]
+    assert torch.equal(ids, torch.where(before == 1, 0, 255).to(torch.uint8))
+    assert config(tmp_path / "nothing.mcap").own_classes == ()
 
 
 def test_labels_of_a_recording_go_to_another_vocabulary(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avtar_ros.bags.class_names import RecordedClasses, recorded_classes
 from avtar_ros.bags.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, GroundTruthWriter, truth_topic
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.writing import BagWriter
@@ -17,7 +18,7 @@ from avtar_ros.replay.judging.meters import View
 from avtar_ros.replay.judging.mining import choose, scores
 from avtar_ros.replay.judging.sureness import UnsureEdgesMeter
 from avtar_ros.tasks.metric import Figure
-from tests.tiny_bags import K, image, stamps, truth
+from tests.tiny_bags import K, image, stamps, truth, write_truth_bag
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 30
 ODD = (7, 20)
@@ -61,6 +62,16 @@ def test_training_reads_what_was_mined(mined: Path, tmp_path: Path) -> None:
     config = BagConfig(dataset="rosbag", bag=mined / "mined.mcap", width=32, height=24, validation_frames=1)
     training, validation = (bags.BagDataset(config, split, tmp_path) for split in ("train", "validation"))
     assert (len(training), len(validation)) == (1, 1)
+
+
+def test_what_class_ids_mean_goes_with_them(tmp_path: Path, tiny_model: Path) -> None:
+    recorded = RecordedClasses("/ground_truth/label_info", {0: "sofa", 1: "Armchair", 2: "floor"})
+    bag, mined = write_truth_bag(tmp_path / "x.mcap", frames=8, classes=recorded), tmp_path / "mined.mcap"
+    assert main([str(bag), "--model", str(tiny_model), "--out", str(tmp_path / "run")]) == 0
+    assert "brought to the model" in (tmp_path / "run" / "report.html").read_text()
+    assert main(["mine", str(bag), str(tmp_path / "run"), "--out", str(mined), "--apart", "0"]) == 0
+    with open_bag(mined) as after:
+        assert recorded_classes(after, truth_topic("segmentation")) == recorded
 
 
 def test_a_lens_told_once_is_told_again(tmp_path: Path, tiny_model: Path) -> None:
