@@ -120,8 +120,9 @@ class Bag(AbstractContextManager["Bag"]):
 
     def _note_damage(self, log_ns: int, error: Exception, what_was_read: str) -> None:
         """Note the first damage, or that there is more of it."""
+        where = f"{self.seconds(log_ns):.3f} s after" if log_ns >= self.start_ns else "at"
         self.broken = self.broken or (
-            f"{self.path}: damaged {self.seconds(log_ns):.3f} s after its start ({error_text(error)}). "
+            f"{self.path}: damaged {where} its start ({error_text(error)}). "
             f"{what_was_read}; copy or record it again to have the rest."
         )
 

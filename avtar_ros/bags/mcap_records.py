@@ -14,16 +14,20 @@ from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.reader import SeekingReader
-from mcap.records import Channel, Schema
+from mcap.records import Channel, MessageIndex, Schema
 from mcap.summary import Summary
 from mcap.writer import MCAP0_MAGIC
 
-from avtar_ros.bags.unpacking import MOST_BYTES, check_size, unpack_lz4, unpack_zstd
+from avtar_ros.bags.unpacking import check_size, unpack_lz4, unpack_zstd
 
 _RECORD = Struct("<BQ")
 _MESSAGE = Struct("<HIQQ")
 _CHUNK = Struct("<QQQII")
 _SIZE = Struct("<Q")
+_FOOTER = Struct("<BQQQI")
+_SUM = Struct("<I")
+_DATA_END_BYTES = _RECORD.size + _SUM.size
+_BLOCK = 2**20
 LARGEST_RECORD = 2**31
 
 
@@ -36,47 +40,58 @@ class Record(NamedTuple):
     cut: bool = False
 
     @property
-    def too_large(self) -> bool:
-        return self.end - self.begin > MOST_BYTES
+    def start(self) -> int:
+        """Where its head lies."""
+        return self.begin - _RECORD.size
 
 
 class StoredMessage(NamedTuple):
-    """A message as it lies in the file, for a channel."""
+    """A message as it lies in the file, for a channel; instead of its data, why they cannot be had."""
 
     log_ns: int
     channel: int
-    data: memoryview
+    data: memoryview | Exception
 
 
-def records(file: BinaryIO, start: int = len(MCAP0_MAGIC)) -> Iterator[Record]:
-    """The records from `start` on, up to the end of the data; the last may be cut off."""
-    size = file.seek(0, os.SEEK_END)
-    while start < size:
+def records(file: BinaryIO, start: int, stop: int) -> Iterator[Record]:
+    """The records from `start` on, up to `stop` or the end of the data; the last may be cut off."""
+    while start < stop:
         file.seek(start)
-        head = file.read(_RECORD.size)
-        if len(head) < _RECORD.size:
-            yield Record(0, start, size, cut=True)
+        head = file.read(min(_RECORD.size, stop - start))
+        opcode, length = _RECORD.unpack(head) if len(head) == _RECORD.size else (0, 0)
+        if not opcode:  # there is no such record: zeros are what is left of a file that was never written to its end
+            yield Record(0, start, stop, cut=True)
             return
-        opcode, length = _RECORD.unpack(head)
         if opcode in (Opcode.DATA_END, Opcode.FOOTER):
             return
         begin, end = start + _RECORD.size, start + _RECORD.size + length
-        yield Record(opcode, begin, min(end, size), cut=end > size)
+        yield Record(opcode, begin, min(end, stop), cut=end > stop)
         start = end
 
 
+def is_record(file: BinaryIO, opcode: int, start: int, length: int) -> bool:
+    """Whether a record of this kind lies there, `length` bytes long with its head."""
+    file.seek(start)
+    return file.read(_RECORD.size) == _RECORD.pack(opcode, length - _RECORD.size)
+
+
 def read_record(file: BinaryIO, record: Record) -> bytes:
-    """Its content; nothing of one that is too large to be read."""
-    if record.too_large:
-        return b""
+    """Its content; raises TooLargeError."""
+    check_size(record.end - record.begin, "a record")
     file.seek(record.begin)
     return file.read(record.end - record.begin)
 
 
-def chunk_times(content: bytes) -> tuple[int, int]:
-    """When the first and the last message in a chunk were recorded, as it says itself."""
-    first_ns, last_ns, *_ = _CHUNK.unpack_from(content)
-    return first_ns, last_ns
+def listed(file: BinaryIO, start: int) -> Iterator[tuple[int, int]]:
+    """When each message of the chunk before `start` was recorded, and its channel, by the lists behind the chunk."""
+    for record in records(file, start, file.seek(0, os.SEEK_END)):
+        if record.opcode != Opcode.MESSAGE_INDEX or record.cut:
+            return
+        try:
+            found = MessageIndex.read(ReadDataStream(BytesIO(read_record(file, record))))
+        except (McapError, ValueError, StructError):
+            return
+        yield from ((log_ns, found.channel_id) for log_ns, _ in found.records)
 
 
 def chunk_data(content: bytes) -> memoryview:
@@ -136,29 +151,42 @@ def channel(content: bytes | memoryview) -> Channel:
     return read
 
 
-def complete_summary(file: BinaryIO) -> Summary | None:
-    """The index at the end of a file; None where it lacks a part, so that one cannot do without the data.
-
-    Needed are statistics, all chunks and all channels. Messages outside chunks are in no index.
-    """
-    size = file.seek(0, os.SEEK_END)
+def summary_of(file: BinaryIO) -> Summary | None:
+    """What is said of a file at its end; None where that is not there, or is damaged."""
     file.seek(0)
     try:
         summary = SeekingReader(file, record_size_limit=LARGEST_RECORD).get_summary()
+        return summary if _is_undamaged(file) else None
     except (McapError, ValueError, OSError, StructError):  # of a file that is cut off
         return None
-    if summary is None or summary.statistics is None:
-        return None
-    statistics, chunks = summary.statistics, summary.chunk_indexes
-    whole = (
-        len(chunks) == statistics.chunk_count
-        and (chunks or not statistics.message_count)
-        and statistics.channel_message_counts.keys() <= summary.channels.keys()
-        and sum(statistics.channel_message_counts.values()) == statistics.message_count
-        and all(c.schema_id in summary.schemas or not c.schema_id for c in summary.channels.values())
-        and all(c.chunk_start_offset + c.chunk_length <= size for c in chunks)
-    )
-    return summary if whole else None
+
+
+def _is_undamaged(file: BinaryIO) -> bool:
+    """Whether the checksum of the summary, if it has one, is right."""
+    end = file.seek(-len(MCAP0_MAGIC) - _FOOTER.size, os.SEEK_END)
+    _, _, start, _, crc = _FOOTER.unpack(file.read(_FOOTER.size))
+    if not crc:
+        return True
+    check_size(end - start, "a summary")
+    file.seek(start)
+    return bool(zlib.crc32(file.read(end - start + _FOOTER.size - _SUM.size)) == crc)
+
+
+def data_are_damaged(file: BinaryIO) -> bool:
+    """Whether the checksum of all before the end of the data, which few recorders write, is wrong."""
+    end = file.seek(-len(MCAP0_MAGIC) - _FOOTER.size, os.SEEK_END)
+    _, _, summary, _, _ = _FOOTER.unpack(file.read(_FOOTER.size))
+    data_end = (summary or end) - _DATA_END_BYTES
+    if data_end < 0 or not is_record(file, Opcode.DATA_END, data_end, _DATA_END_BYTES):
+        return False
+    (crc,) = _SUM.unpack(file.read(_SUM.size))
+    if not crc:
+        return False
+    file.seek(0)
+    found = 0
+    for left in range(data_end, 0, -_BLOCK):
+        found = zlib.crc32(file.read(min(left, _BLOCK)), found)
+    return bool(found != crc)
 
 
 def begins_as_mcap(file: BinaryIO) -> bool:

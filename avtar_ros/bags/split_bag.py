@@ -24,7 +24,6 @@ class SplitBag(Bag):
                 self.topics.setdefault(name, Topic(topic.msgtype)).count += topic.count
         self.start_ns = min(part.start_ns for part in parts)
         self.end_ns = max(part.end_ns for part in parts)
-        self.notes += [note for part in self._parts for note in part.notes]
         self._gather()
 
     def messages(
@@ -43,6 +42,7 @@ class SplitBag(Bag):
     def _gather(self) -> None:
         """Take over what was found wrong with the parts."""
         self.broken = "\n".join(broken for broken in (self._lost, *(p.broken for p in self._parts)) if broken) or None
+        self.notes += [note for part in self._parts for note in part.notes if note not in self.notes]
         self.losses = {}
         for part in self._parts:
             for name, loss in part.losses.items():
