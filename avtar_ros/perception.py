@@ -47,7 +47,7 @@ class Perception:
 
     Images are stretched to the model's size, so every pixel of a map belongs to the pixel of the image at the
     same relative place, whatever the camera's aspect ratio. Maps come back at the camera's size, or stay at
-    the model's. Not thread-safe: the input buffer is reused.
+    the model's.
 
     `tasks` chooses among the model's tasks (default: all); raises AvtarError for one that it does not have.
     """
@@ -58,7 +58,6 @@ class Perception:
         self.engine = engine
         self.tasks = check_tasks(engine, tasks)
         self.map_size = map_size
-        self._input = np.empty((1, engine.card.height, engine.card.width, 3), np.uint8)
 
     def __call__(self, frames: Sequence[Frame]) -> list[Maps]:
         """The maps of each frame, all frames in one batch through the engine."""
@@ -69,13 +68,11 @@ class Perception:
         ]
 
     def prepare(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
-        """The engine's input for `frames`, (B, H, W, 3); it is overwritten by the next call."""
-        _, height, width, _ = self._input.shape
-        if len(self._input) < len(frames):
-            self._input = np.empty((len(frames), height, width, 3), np.uint8)
-        for image, frame in zip(self._input, frames, strict=False):
+        """The engine's input for `frames`, (B, H, W, 3)."""
+        images = np.empty((len(frames), self.engine.card.height, self.engine.card.width, 3), np.uint8)
+        for image, frame in zip(images, frames, strict=True):
             _stretch(frame.image, image)
-        return self._input[: len(frames)]
+        return images
 
     def finish(self, frame: Frame, maps: Maps) -> Maps:
         """What the engine gave for `frame`, at the size asked for and with depth metric for its camera."""

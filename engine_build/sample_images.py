@@ -46,6 +46,6 @@ def recorded_images(source: str, engine: Engine, every: int) -> Iterator[Images]
             except ImageError:
                 continue  # one of a recording may be damaged
             found += 1
-            yield perception.prepare([Frame(image, frame.stamp_ns)]).copy()
+            yield perception.prepare([Frame(image, frame.stamp_ns)])
     if not found:
         raise BuildError(f"{source}: no image in it could be decoded. Give a bag, a video or a folder of pictures.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,11 @@ from avtar_ros.tasks import Maps
 
 INPUT = "image"
 """What models call their input."""
+UNDER_WAY = 2
+"""How many batches may be begun and not yet collected: while one is computed, another is copied."""
+
+Pending = Callable[[], Maps]
+"""Waits for the maps of a batch that was begun, and gives them."""
 
 
 class EngineError(AvtarError):
@@ -40,7 +47,7 @@ class EngineOptions:
 
 
 class Engine(AbstractContextManager["Engine"]):
-    """A loaded model. Use it from one thread at a time; it is warm once opened."""
+    """A loaded model. Use it from one thread at a time, but see `begin`; it is warm once opened."""
 
     card: ModelCard
     description: str
@@ -61,9 +68,23 @@ class Engine(AbstractContextManager["Engine"]):
         The arrays belong to the caller. Raises EngineError if the images have another shape or type.
         """
 
+    def begin(self, images: NDArray[np.uint8]) -> Pending:
+        """Start on a batch, which must not change until its maps are collected by a call of what this returns.
+
+        Batches are collected in their order, one thread may begin them and another collect them. Raises EngineError as
+        `infer` does, or leaves that to the collecting. An engine that cannot start computes when it is collected.
+        """
+        return partial(self.infer, images)
+
     def infer_stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Maps]:
-        """Task maps of each of many batches, in order; an engine may take up a batch before it gives the last one's."""
-        return map(self.infer, batches)
+        """Task maps of each of many batches, in order; UNDER_WAY are taken up before the first one's are given."""
+        pending: deque[Pending] = deque()
+        for images in batches:
+            if len(pending) == UNDER_WAY:
+                yield pending.popleft()()
+            pending.append(self.begin(images))
+        while pending:
+            yield pending.popleft()()
 
     @abstractmethod
     def close(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.engines.cuda import Buffer, Cuda, CudaError, PyCuda
-from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
+from avtar_ros.engines.engine import (
+    INPUT,
+    UNDER_WAY,
+    Engine,
+    EngineError,
+    EngineOptions,
+    Pending,
+    check_images,
+    check_maps,
+)
 from avtar_ros.engines.sidecar import Sidecar, TensorInfo, faults, interface, is_interface, read_plan, read_sidecar
 from avtar_ros.tasks import Maps
 
 OLDEST = (10, 3)
 """The first TensorRT that takes the models here as they are typed; JetPack 6.1 brings it."""
-SLOTS = 2
-"""Batches under way at once: while one is computed, another is copied."""
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +130,9 @@ def tensors_of(trt: Any, engine: Any) -> dict[str, TensorInfo]:
 class TensorRTEngine(Engine):
     """A TensorRT plan on one GPU; see `avtar_ros.engines.Engine`.
 
-    It has one execution context and SLOTS sets of buffers, made once. Batches larger than the engine's are run in
-    parts. `unverified` lets in an engine that has not been compared with its model yet, for who does just that.
+    For each batch that may be under way it has an execution context with buffers, made once. Batches larger than the
+    engine's are run in parts. `unverified` lets in an engine that has not been compared with its model yet, for who
+    does just that.
     """
 
     largest_batch: int
@@ -160,28 +168,28 @@ class TensorRTEngine(Engine):
             )
         self.description = f"TensorRT {self._trt.__version__} {self.sidecar.options.precision}, {self._cuda.gpu.name}"
         self.gpu = self._cuda.gpu
-        self._slots: list[_Slot] = []
-        self._bound: tuple[_Slot, int] | None = None
+        self._slots: deque[_Slot] = deque()
         self._runtime: Any = None
         self._engine: Any = None
-        self._context: Any = None
         try:
             with self._cuda.current():
-                self._load(plan)
+                contexts = self._load(plan)
                 zero_copy = options.zero_copy and self._cuda.integrated
-                self._slots.extend(_Slot(self._cuda, self.sidecar, zero_copy) for _ in range(SLOTS))
+                while contexts:  # to which nobody else may hold on
+                    self._slots.append(_Slot(self._cuda, contexts.pop(), self.sidecar, zero_copy))
             blank = np.zeros((1, self.card.height, self.card.width, 3), np.uint8)
             check_maps(self.infer(blank), 1, self.card, path)
         except BaseException:
             self.close()
             raise
 
-    def _load(self, plan: bytes) -> None:
+    def _load(self, plan: bytes) -> list[Any]:
+        """Load the engine and make its execution contexts."""
         messages = self._messages = Messages(self._trt)
         self._runtime = started(self._trt.Runtime, messages, self._gpu().version)
         self._engine = self._runtime.deserialize_cuda_engine(plan) if self._runtime else None
-        self._context = self._engine.create_execution_context() if self._engine else None
-        if self._context is None:
+        contexts = [self._engine.create_execution_context() for _ in range(UNDER_WAY)] if self._engine else [None]
+        if None in contexts:
             raise EngineError(
                 f"{self._path}: TensorRT cannot load it: {messages.reason()}. "
                 "Free some memory, or build it again on this machine: avtar-engine build MODEL.onnx"
@@ -191,6 +199,7 @@ class TensorRTEngine(Engine):
             raise EngineError(
                 f"{self._path}: the engine has {found}, but its card promises {interface(self.card)}. Build it again."
             )
+        return contexts
 
     def infer(self, images: NDArray[np.uint8]) -> Maps:
         check_images(images, self.card)
@@ -200,64 +209,39 @@ class TensorRTEngine(Engine):
             return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.card.tasks}
 
-    def infer_stream(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Maps]:
-        """Maps of each batch, in order; the next batch is copied to the GPU while one is computed.
-
-        One such stream at a time. Raises EngineError if a batch is larger than the engine's.
-        """
-        self._gpu()  # which says so where the engine is closed
-        largest = self.sidecar.options.batch
-        under_way: deque[_Slot] = deque()
-        for images, slot in zip(batches, itertools.cycle(self._slots), strict=False):
-            check_images(images, self.card)
-            if len(images) > largest:
-                raise EngineError(
-                    f"{len(images)} images in one batch given; {self._path} takes up to {largest}. Give fewer, or "
-                    f"build it for more: avtar-engine build MODEL.onnx --batch {len(images)}"
-                )
-            if slot in under_way:
-                yield self._collect(under_way.popleft())
-            self._submit(images, slot)
-            under_way.append(slot)
-        while under_way:
-            yield self._collect(under_way.popleft())
-
-    def _submit(self, images: NDArray[np.uint8], slot: _Slot) -> None:
-        """Start copying and computing; nothing is waited for."""
+    def begin(self, images: NDArray[np.uint8]) -> Pending:
+        """Start copying and computing; nothing is waited for. Raises EngineError if there are more images than fit."""
+        check_images(images, self.card)
+        if len(images) > self.largest_batch:
+            raise EngineError(
+                f"{len(images)} images in one batch given; {self._path} takes up to {self.largest_batch}. Give fewer, "
+                f"or build it for more: avtar-engine build MODEL.onnx --batch {len(images)}"
+            )
         with self._gpu().current():
+            slot = self._slots[0]
             slot.stream.synchronize()  # idle, unless a stream of batches was left before its end
             slot.fill(images)
-            # One execution context computes one batch at a time.
+            # Two batches computed beside each other would both be late.
             for other in self._slots:
                 slot.stream.wait_for_event(other.computed)
             self._messages.errors.clear()
-            begun = time.perf_counter()
-            if not (self._bind(slot, len(images)) and self._context.execute_async_v3(slot.stream.handle)):
+            if not slot.execute():
                 raise EngineError(f"{self.description}: inference failed: {self._messages.reason()}.")
-            slot.enqueue = 1e3 * (time.perf_counter() - begun)
             slot.fetch()
-
-    def _bind(self, slot: _Slot, batch: int) -> bool:
-        """Point the context to the buffers of `slot`; whether TensorRT takes them."""
-        if self._bound == (slot, batch):
-            return True
-        self._bound = None
-        if not self._context.set_input_shape(INPUT, slot.view(INPUT).shape):
-            return False
-        if not all(self._context.set_tensor_address(name, buffer.address) for name, buffer in slot.buffers.items()):
-            return False
-        self._bound = slot, batch
-        return True
+            self._slots.rotate()
+            return partial(self._collect, slot, slot.serial)
 
     def _gpu(self) -> Cuda:
         if self._cuda is None:
             raise EngineError("this engine is closed. Open the model again.")
         return self._cuda
 
-    def _collect(self, slot: _Slot) -> Maps:
-        """Wait for what was submitted to `slot`; the arrays are copies."""
+    def _collect(self, slot: _Slot, serial: int) -> Maps:
+        """Wait for the batch of this number in `slot`; the arrays are copies."""
         with self._gpu().current():
             slot.stream.synchronize()
+            if slot.serial != serial:
+                raise EngineError(f"the maps of a batch were not collected before {UNDER_WAY} more were begun.")
             self.times = slot.times()
             return {name: slot.view(name).copy() for name in self.card.tasks}
 
@@ -273,20 +257,22 @@ class TensorRTEngine(Engine):
                 totals[layer_name] = totals.get(layer_name, 0.0) + ms / runs
 
         with self._gpu().current():
-            self._context.profiler = self._profiler = Profiler(self._trt)  # the context does not keep it alive
+            self._profiler = Profiler(self._trt)  # contexts do not keep it alive
+            for slot in self._slots:
+                slot.context.profiler = self._profiler
         for _ in range(runs):
             self.infer(images)
         return totals
 
     def close(self) -> None:
-        """Frees in the order in which things depend on one another: context, engine, runtime, buffers, GPU."""
+        """Frees in the order in which things depend on one another: contexts, engine, runtime, buffers, GPU."""
         if self._cuda is None:
             return
         cuda, self._cuda = self._cuda, None
         try:
             with cuda.current():
-                self._bound = None
-                self._context = None
+                for slot in self._slots:
+                    slot.context = None
                 self._engine = None
                 self._runtime = None
                 while self._slots:
@@ -299,11 +285,15 @@ class TensorRTEngine(Engine):
 
 
 class _Slot:
-    """One batch under way: a buffer a tensor, the stream that it runs in, and the moments between its stages."""
+    """One batch under way: a buffer a tensor, and the execution context for these, the stream that it runs in, and the
+    moments between its stages. `serial` counts the batches."""
 
-    def __init__(self, cuda: Cuda, sidecar: Sidecar, zero_copy: bool) -> None:
+    def __init__(self, cuda: Cuda, context: Any, sidecar: Sidecar, zero_copy: bool) -> None:
+        self.context = context
         self._tensors = interface(sidecar.card)
         self._size = 0
+        self._bound = 0
+        self.serial = 0
         self.enqueue = 0.0
         self.stream = cuda.stream()
         self.begun, self.uploaded, self.computed, self.downloaded = (cuda.event() for _ in range(4))
@@ -320,10 +310,31 @@ class _Slot:
     def fill(self, images: NDArray[np.uint8]) -> None:
         """Put the images in place and start bringing them to the GPU."""
         self._size = len(images)
+        self.serial += 1
         np.copyto(self.view(INPUT), images)
         self.begun.record(self.stream)
         self.buffers[INPUT].upload(self.stream, self._tensors[INPUT].size(self._size))
         self.uploaded.record(self.stream)
+
+    def execute(self) -> bool:
+        """Start computing; whether TensorRT does."""
+        begun = time.perf_counter()
+        done = self._bind() and bool(self.context.execute_async_v3(self.stream.handle))
+        self.enqueue = 1e3 * (time.perf_counter() - begun)
+        return done
+
+    def _bind(self) -> bool:
+        """Tell the context how many images there are, and at first where; whether TensorRT takes that."""
+        if self._bound == self._size:
+            return True
+        if not self.context.set_input_shape(INPUT, self.view(INPUT).shape):
+            return False
+        if not self._bound:
+            for name, buffer in self.buffers.items():
+                if not self.context.set_tensor_address(name, buffer.address):
+                    return False
+        self._bound = self._size
+        return True
 
     def fetch(self) -> None:
         """Start bringing the maps back."""

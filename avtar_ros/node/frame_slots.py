@@ -35,11 +35,6 @@ class FrameSlots(Generic[T]):
             self._changed.wait_for(lambda: self._waiting or self._closed)
             return not self._closed
 
-    @property
-    def occupied(self) -> bool:
-        """Whether a frame waits now."""
-        return bool(self._waiting)
-
     def take(self, most: int | None = None) -> dict[str, T]:
         """Up to `most` of the frames that wait now, by camera.
 

@@ -1,16 +1,18 @@
-"""From image messages to published maps: one thread infers, another publishes what was inferred before."""
+"""From image messages to published maps: frames are prepared, inferred and published beside one another."""
 
 from __future__ import annotations
 
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from avtar_ros.engines.engine import Pending
 from avtar_ros.geometry.lens import Lens
 from avtar_ros.images import ImageError, RgbImage, is_compressed, to_rgb
 from avtar_ros.native_output import native_output
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 THROTTLE_S = 5.0
 FRAMES_WITHOUT_INFO = 10
 """After how many frames without CameraInfo that is said."""
+RECENT = 8
+"""How many inferences tell how long one takes."""
+LEAD_NS = 2_000_000
+"""How much sooner than it should be needed the next frame is taken, beside the time that it takes to prepare."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +61,33 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """Frames whose inference has begun, and when they were ready for it."""
+
+    jobs: list[Job]
+    pending: Pending
+    prepared_ns: int
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Frames that have been inferred together, and when they were ready for it and done."""
+    """Frames that have been inferred together: when they were ready, when it was their turn, and when it was done."""
 
     jobs: list[Job]
     outputs: Maps
     prepared_ns: int
+    turn_ns: int
     inferred_ns: int
 
 
 class Pipeline:
     """Takes the newest frame of every camera, infers them as one batch, and publishes what is subscribed to.
 
-    Maps are published while the next frames are inferred; those of one batch at most wait for that. Where the next
-    frames have come already, they are prepared first: of Python only one thread runs at a time, and the engine is not
-    to wait for publishing. `perception`, `settings` and the outputs of cameras may be replaced between frames, see
-    `between_frames`. Whatever goes wrong with a frame is counted and logged, and the next frame is served.
+    Three threads, each busy with another batch: one takes and prepares frames and begins their inference, one waits for
+    the maps, one publishes them. Frames go on at once where nothing is before them, and never wait for another to come.
+    While a batch is inferred the next frames are taken as late as will do, so that they are the newest (`_await_turn`).
+    `perception`, `settings` and the outputs of cameras may be replaced between frames, see `between_frames`. Whatever
+    goes wrong with a frame is counted and logged, and the next frame is served.
     """
 
     def __init__(
@@ -89,13 +106,16 @@ class Pipeline:
         self._slots = FrameSlots[Arrival]()
         self._limits = {camera: RateLimit() for camera in cameras}
         self._serving = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="inference")
+        self._thread = threading.Thread(target=self._run, name="preparing")
+        self._collector = ThreadPoolExecutor(1, "inference")
         self._publisher = ThreadPoolExecutor(1, "publishing")
-        self._published = self._publisher.submit(lambda: None)
+        self._before_last = self._last = self._published = self._publisher.submit(lambda: None)
+        """Of the batches begun, and of those given to the publisher."""
+        self._inferring_ns = deque[int](maxlen=RECENT)
+        self._preparing_ns = self._begun_ns = self._free_ns = 0
+        """How long preparing the newest batch took, when it was begun, and when the one before it was done."""
         self._told: set[tuple[str, str]] = set()
         self._failures = 0
-        self._inferred: Batch | None = None
-        """Not yet given to the publisher."""
 
     def start(self) -> None:
         self.announce()
@@ -119,7 +139,7 @@ class Pipeline:
     def between_frames(self) -> Iterator[None]:
         """A context in which no frame is in work."""
         with self._serving:
-            self._publish_inferred()
+            self._last.result()
             self._published.result()
             yield
 
@@ -128,15 +148,22 @@ class Pipeline:
         for camera in self._slots.close():
             self._statistics.count(camera, "dropped")
         self._thread.join()
-        self._publish_inferred()
+        self._collector.shutdown()
         self._publisher.shutdown()
 
     def _run(self) -> None:
         while self._slots.wait():
+            self._await_turn()
             with self._serving:
                 self._process(self._slots.take(self.perception.engine.largest_batch))
-                if not self._slots.occupied:
-                    self._publish_inferred()
+
+    def _await_turn(self) -> None:
+        """Wait while frames that are taken would only grow old: as long as two batches are under way, and then until
+        there is just the time to prepare the next one, should this be inferred as fast as any of late."""
+        self._before_last.result()
+        turn_ns = max(self._begun_ns, self._free_ns)
+        due_ns = turn_ns + min(self._inferring_ns, default=0) - 2 * self._preparing_ns - LEAD_NS
+        wait([self._last], max(0, due_ns - time.monotonic_ns()) / 1e9)
 
     def _process(self, arrivals: Mapping[str, Arrival]) -> None:
         """Serve the frames that have arrived, and count what became of each that is not to be published."""
@@ -151,26 +178,36 @@ class Pipeline:
                     outcomes[name] = outcome
         if jobs:
             with self._contained("the frames"):
-                self._infer(jobs)
+                self._begin(jobs)
                 for job in jobs:
                     del outcomes[job.camera.name]
         for camera, outcome in outcomes.items():
             self._statistics.count(camera, outcome)
 
-    def _infer(self, jobs: list[Job]) -> None:
-        """Infer frames while the maps of those before are published."""
+    def _begin(self, jobs: list[Job]) -> None:
+        """Prepare frames and begin their inference."""
         images = self.perception.prepare([job.frame for job in jobs])
-        self._publish_inferred()
-        prepared_ns = time.monotonic_ns()
-        outputs = self.perception.engine.infer(images)
-        self._inferred = Batch(jobs, outputs, prepared_ns, time.monotonic_ns())
+        self._begun_ns = time.monotonic_ns()
+        self._preparing_ns = self._begun_ns - jobs[0].taken_ns
+        begun = Begun(jobs, self.perception.engine.begin(images), self._begun_ns)
+        self._before_last, self._last = self._last, self._collector.submit(self._collect, begun)
 
-    def _publish_inferred(self) -> None:
-        """Give what has been inferred to the publisher's thread, once that is done with what came before."""
-        if self._inferred is not None:
+    def _collect(self, begun: Begun) -> None:
+        """Wait for the maps and give them to the publisher, once that is done with what came before."""
+        turn_ns = max(begun.prepared_ns, self._free_ns)
+        outputs = None
+        with self._contained("inference"):
+            outputs = begun.pending()
+        inferred_ns = time.monotonic_ns()
+        if outputs is None:
+            for job in begun.jobs:
+                self._statistics.count(job.camera.name, "failed")
+        else:
+            batch = Batch(begun.jobs, outputs, begun.prepared_ns, turn_ns, inferred_ns)
             self._published.result()
-            self._published = self._publisher.submit(self._publish, self._inferred)
-            self._inferred = None
+            self._published = self._publisher.submit(self._publish, batch)
+        self._free_ns = time.monotonic_ns()
+        self._inferring_ns.append(self._free_ns - turn_ns)
 
     @contextmanager
     def _contained(self, what: str) -> Iterator[None]:
@@ -247,9 +284,9 @@ def stamp_ns(header: Any) -> int:
 def _times(job: Job, batch: Batch, published_ns: int) -> FrameTimes:
     return FrameTimes(
         transport=job.arrival.age_ns,
-        wait=job.taken_ns - job.arrival.arrived_ns,
+        wait=job.taken_ns - job.arrival.arrived_ns + batch.turn_ns - batch.prepared_ns,
         preprocess=batch.prepared_ns - job.taken_ns,
-        engine=batch.inferred_ns - batch.prepared_ns,
+        engine=batch.inferred_ns - batch.turn_ns,
         publish=published_ns - batch.inferred_ns,
         node=published_ns - job.arrival.arrived_ns,
         total=job.arrival.age_ns + published_ns - job.arrival.arrived_ns,

@@ -43,12 +43,12 @@ class FrameTimes:
     transport: int
     """From the camera's stamp to arrival."""
     wait: int
+    """For its turn: until it was taken, and until those before it were inferred."""
     preprocess: int
     """Decoding, and resizing to the model's size; for all frames of the batch."""
     engine: int
     publish: int
-    """Resizing and publishing the maps; for this frame and those before it in the batch, and after preparing the next
-    frames where those wait already."""
+    """Resizing and publishing the maps; for this frame and those before it in the batch."""
     node: int
     """From arrival to the last map published: all steps but transport."""
     total: int

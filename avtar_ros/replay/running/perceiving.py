@@ -84,7 +84,7 @@ class _InferredFrame:
 def _prepare(perception: Perception, frames: Iterable[RecordedFrame]) -> Generator[_PreparedFrame, None, None]:
     for recorded in frames:
         begin_ns = time.perf_counter_ns()
-        images = perception.prepare([recorded.frame]).copy()
+        images = perception.prepare([recorded.frame])
         yield _PreparedFrame(recorded, images, time.perf_counter_ns() - begin_ns)
 
 

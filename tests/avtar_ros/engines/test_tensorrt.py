@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from avtar_ros.engines.cuda import PyCuda
-from avtar_ros.engines.engine import EngineError, EngineOptions
+from avtar_ros.engines.engine import UNDER_WAY, EngineError, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import (
     BuildOptions,
@@ -24,7 +24,7 @@ from avtar_ros.engines.sidecar import (
     sidecar_path,
     write_sidecar,
 )
-from avtar_ros.engines.tensorrt import SLOTS, TensorRTEngine, load_tensorrt, wheels_cuda
+from avtar_ros.engines.tensorrt import TensorRTEngine, load_tensorrt, wheels_cuda
 from tests.avtar_ros.engines.engine_files import BATCH, CARD, sidecar, write_engine
 from tests.avtar_ros.engines.recording import ORIN, RecordingCuda, RecordingTensorRT, expected_map
 
@@ -84,13 +84,34 @@ def test_a_batch_is_taken_up_before_the_maps_of_the_one_before_are_given(engine_
             yield images(1, index)
 
     next(Opened(engine_file).engine.infer_stream(batches()))
-    assert taken == list(range(SLOTS + 1))
+    assert taken == list(range(UNDER_WAY + 1))
 
 
 def test_a_stream_that_was_left_does_not_disturb_what_follows(engine_file: Path) -> None:
     engine = Opened(engine_file).engine
     next(engine.infer_stream(images(1, seed) for seed in range(5)))
     check(engine.infer(given := images(2, 9)), given)
+
+
+def test_maps_that_were_not_collected_in_time_are_never_those_of_another_batch(engine_file: Path) -> None:
+    engine = Opened(engine_file).engine
+    late, *in_time = (engine.begin(images(1, seed)) for seed in range(UNDER_WAY + 1))
+    with pytest.raises(EngineError, match="not collected before 2 more were begun"):
+        late()
+    for seed, pending in enumerate(in_time, 1):
+        check(pending(), images(1, seed))
+
+
+def test_a_batch_that_cannot_be_begun_takes_no_other_with_it(engine_file: Path) -> None:
+    opened = Opened(engine_file)
+    before = opened.engine.begin(images(1, 1))
+    opened.trt.failing = True
+    with pytest.raises(EngineError, match="on fire"):
+        opened.engine.begin(images(1, 2))
+    opened.trt.failing = False
+    after = opened.engine.begin(images(1, 3))
+    check(before(), images(1, 1))
+    check(after(), images(1, 3))
 
 
 def test_the_maps_belong_to_the_caller(engine_file: Path) -> None:
@@ -101,23 +122,25 @@ def test_the_maps_belong_to_the_caller(engine_file: Path) -> None:
     check(maps, given)
 
 
-def test_buffers_hold_the_largest_batch_of_every_tensor_and_there_is_one_context(engine_file: Path) -> None:
+def test_each_batch_under_way_has_a_context_and_buffers_for_the_largest_batch(engine_file: Path) -> None:
     opened = Opened(engine_file)
     pixels = BATCH * CARD.height * CARD.width
     sizes = [3 * pixels, pixels, 4 * pixels, 12 * pixels, 4 * pixels]
-    assert [buffer.host.size for buffer in opened.cuda.buffers] == SLOTS * sizes
+    assert [buffer.host.size for buffer in opened.cuda.buffers] == UNDER_WAY * sizes
     opened.engine.infer(images(7))
-    assert len(opened.cuda.buffers) == SLOTS * len(sizes)
-    assert opened.trt.contexts == 1
+    assert len(opened.cuda.buffers) == UNDER_WAY * len(sizes)
+    assert opened.trt.contexts == UNDER_WAY
 
 
 def test_addresses_are_set_once_for_frames_of_one_camera(engine_file: Path) -> None:
-    opened = Opened(engine_file)  # which warms it up
-    opened.cuda.calls.clear()
-    for seed in range(3):
+    opened = Opened(engine_file)
+    for seed in range(5):
         opened.engine.infer(images(1, seed))
-    assert opened.cuda.calls == []
-    assert opened.trt.shapes == [(1, CARD.height, CARD.width, 3)]
+    assert sum("address" in call for call in opened.cuda.calls) == UNDER_WAY * len(interface(CARD))
+    assert opened.trt.shapes == UNDER_WAY * [(1, CARD.height, CARD.width, 3)]
+    opened.engine.infer(images(2))
+    assert opened.trt.shapes[UNDER_WAY:] == [(2, CARD.height, CARD.width, 3)]
+    assert sum("address" in call for call in opened.cuda.calls) == UNDER_WAY * len(interface(CARD))
 
 
 def test_a_stream_refuses_a_batch_that_its_buffers_cannot_hold(engine_file: Path) -> None:
@@ -155,7 +178,7 @@ def test_everything_is_freed_in_the_order_in_which_it_hangs_together(engine_file
     opened.cuda.calls.clear()
     opened.engine.close()
     buffers = ["free buffer"] * len(opened.cuda.buffers)
-    assert opened.cuda.calls == ["free context", "free engine", "free runtime", *buffers, "close GPU"]
+    assert opened.cuda.calls == [*["free context"] * UNDER_WAY, "free engine", "free runtime", *buffers, "close GPU"]
     opened.engine.close()
     assert opened.cuda.calls[-1] == "close GPU"
     assert opened.cuda.calls.count("close GPU") == 1
