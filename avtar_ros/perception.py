@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
-from avtar_ros.tasks import DEPTH, TASKS, Maps
+from avtar_ros.tasks import DEPTH, TASKS, Maps, TaskMap
 
 MapSize = Literal["camera", "model"]
 
@@ -76,12 +76,21 @@ class Perception:
 
     def finish(self, frame: Frame, maps: Maps) -> Maps:
         """What the engine gave for `frame`, at the size asked for and with depth metric for its camera."""
+        return {task: self.finish_map(frame, task, task_map) for task, task_map in maps.items()}
+
+    def finish_map(self, frame: Frame, task: str, task_map: TaskMap, out: TaskMap | None = None) -> TaskMap:
+        """One of these; made in `out`, where that is given."""
+        if task == DEPTH.name:  # before it is resized: there are fewer pixels
+            task_map = task_map * self.depth_scale(frame)
+        height, width = self.size_of_maps(frame)
+        return TASKS[task].resize(task_map, width, height, out)
+
+    def size_of_maps(self, frame: Frame) -> tuple[int, int]:
+        """Height and width of a frame's maps."""
+        if self.map_size == "model":
+            return self.engine.card.height, self.engine.card.width
         height, width = frame.image.shape[:2]
-        if DEPTH.name in maps:  # before it is resized: there are fewer pixels
-            maps = {**maps, DEPTH.name: maps[DEPTH.name] * self.depth_scale(frame)}
-        if self.map_size == "camera":
-            maps = {name: TASKS[name].resize(task_map, width, height) for name, task_map in maps.items()}
-        return maps
+        return height, width
 
     def depth_scale(self, frame: Frame) -> np.float32:
         """Factor on predicted depth for the frame's camera; 1 where its focal length is not known."""

@@ -9,11 +9,15 @@ fps_ratio           frames per second with all four maps recorded, of those of `
                     two images are always on their way, so the node never waits for the camera. Maps at the model's size
 fps_ratio.camera    the same with maps at the camera's size
 added_ms.p50        camera stamp to reception of the last map at half the engine's rate, less the engine's own median at
-                    the same pace
+                    the same pace; maps at the model's size
 python_ms.p50       of that between arrival in the node and the last map handed to ROS, without the engine
 latency.p99_to_p50  of camera stamp to reception of the last map
+*.camera            the same with maps at the camera's size
 null_engine_hz.*    frames per second with all four maps received, of an engine that does nothing, maps at the model's
                     or the camera's size
+floor_ms.*          camera stamp to reception of the last of four messages, p50 at the same pace, of a bare node that
+                    publishes as many bytes as the maps have and makes nothing: of `added_ms`, what is not the node's
+floor_hz.*          frames per second of that bare node
 startup_s           from the start of the process to the first frame whose maps have all come
 """
 
@@ -61,6 +65,7 @@ LOST_S = 1.0
 START_S = 60.0
 TOPICS = [f"/camera/{task}/image" for task in TASKS]
 NULL_ENGINE = Path(__file__).with_name("null_engine.py")
+BARE_NODE = Path(__file__).with_name("bare_node.py")
 
 
 class Nothing:
@@ -73,7 +78,7 @@ class Nothing:
 class Bench:
     """The camera, the recorder, and the node's process."""
 
-    def __init__(self, folder: Path, output: Any, parameters: dict[str, Any], null: bool = False) -> None:
+    def __init__(self, folder: Path, output: Any, parameters: dict[str, Any], program: Path | None = None) -> None:
         import rclpy
         from sensor_msgs.msg import CameraInfo, Image
         from std_srvs.srv import Trigger
@@ -96,7 +101,6 @@ class Bench:
         self._messages = itertools.cycle(messages)
         self.sent = 0
         self.started_ns = time.monotonic_ns()
-        program = NULL_ENGINE if null else None
         settings = {"cameras": ["camera"], "transport": "raw"} | parameters
         process = NodeProcess("avtar_ros.node.multitask_node", settings, folder, program)
         self.process = self._stack.enter_context(process)
@@ -197,26 +201,35 @@ def measure(folder: Path, seconds: float, rounds: int) -> dict[str, Any]:
     model = find_resource(DEMO_MODEL)
     result: dict[str, Any] = {"cores": cores, "threads": threads, "machine": platform.processor() or platform.machine()}
     with open_engine(model, EngineOptions(threads=threads)) as engine:
-        size = (engine.card.width, engine.card.height)
-        images = [cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.uint8)[None] for p in pictures()]
+        sizes = {"model": (engine.card.width, engine.card.height), "camera": (WIDTH, HEIGHT)}
+        images = [
+            cv2.resize(p, sizes["model"], interpolation=cv2.INTER_AREA).astype(np.uint8)[None] for p in pictures()
+        ]
         rate = 1000 / statistics.mean(engine_ms(engine, images, seconds)) / 2
-        with Bench(folder, Nothing(), {"threads": threads, "map_size": "model"}) as bench:
-            result["startup_s"] = bench.await_first_maps()
-            result |= latency(bench, engine, images, rate, seconds * rounds)
-        for map_size, key in (("model", "fps_ratio"), ("camera", "fps_ratio.camera")):
+        for map_size, suffix in (("model", ""), ("camera", ".camera")):
             parameters = {"threads": threads, "map_size": map_size}
+            with Bench(folder, Nothing(), parameters) as bench:
+                startup_s = bench.await_first_maps()
+                figures = latency(bench, engine, images, rate, seconds * rounds)
+            result.setdefault("startup_s", startup_s)
+            result |= {name + suffix: figure for name, figure in figures.items()}
             with BagWriter(folder / f"{map_size}.mcap") as output, Bench(folder, output, parameters) as bench:
                 bench.await_first_maps()
                 alone, node = [], []
                 for _ in range(rounds):
                     alone += engine_ms(engine, images, seconds)
                     node.append(bench.frames_per_second(seconds))
-                result[key] = statistics.mean(node) / (1000 / statistics.mean(alone))
-    for map_size in ("model", "camera"):
-        with Bench(folder, Nothing(), {"map_size": map_size}, null=True) as bench:
+                result["fps_ratio" + suffix] = statistics.mean(node) / (1000 / statistics.mean(alone))
+    for map_size, (width, height) in sizes.items():
+        with Bench(folder, Nothing(), {"map_size": map_size}, NULL_ENGINE) as bench:
             bench.await_first_maps()
             result[f"null_engine_hz.{map_size}"] = max(bench.frames_per_second(seconds) for _ in range(rounds))
             result[f"null_engine_steps_ms.{map_size}"] = {k: v["p50"] for k, v in bench.stats()["latency_ms"].items()}
+        with Bench(folder, Nothing(), {"width": width, "height": height}, BARE_NODE) as bench:
+            bench.await_first_maps()
+            latencies = bench.latencies_ms(rate, max(FEWEST, int(seconds * rounds * rate)))
+            result[f"floor_ms.{map_size}"] = float(np.median(latencies))
+            result[f"floor_hz.{map_size}"] = max(bench.frames_per_second(seconds) for _ in range(rounds))
     return result
 
 

@@ -40,9 +40,20 @@ class FrameMaps:
         self._lens = lens
         self._made: dict[str, Any] = {}
 
-    def map(self, task: str) -> TaskMap:
-        """The task map as published: at the size asked for, depth metric for the camera."""
-        return self._once(task, lambda: self._perception.finish(self._frame, {task: self._outputs[task]})[task])
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the maps."""
+        return self._perception.size_of_maps(self._frame)
+
+    def map(self, task: str, out: TaskMap | None = None) -> TaskMap:
+        """The task map as published: at the size asked for, depth metric for the camera.
+
+        Where `out` is given it is made there, and must stay as it is as long as this is asked for more.
+        """
+        made = self._once(task, lambda: self._perception.finish_map(self._frame, task, self._outputs[task], out))
+        if out is not None and made is not out:
+            np.copyto(out, made)
+        return made
 
     def colors(self, task: str) -> rendering.Image:
         """The task map in colour (H, W, 3)."""
@@ -56,7 +67,7 @@ class FrameMaps:
 
     def camera(self) -> CameraModel | None:
         """The lens at the maps' size, where it is known."""
-        height, width = self.map(DEPTH.name).shape[:2]
+        height, width = self.size
         return self._lens.model and self._lens.model.resized(width, height)
 
     def points(self) -> NDArray[np.float32] | None:
@@ -76,7 +87,7 @@ class FrameMaps:
         assert card.depth is not None
         height, width = self._frame.image.shape[:2]
         focal_px = card.depth.focal_px * width / card.width
-        map_height, map_width = self.map(DEPTH.name).shape[:2]
+        map_height, map_width = self.size
         return CameraModel.pinhole(width, height, focal_px).resized(map_width, map_height)
 
     def _once(self, name: str, make: Callable[[], T]) -> T:

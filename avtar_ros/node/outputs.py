@@ -14,7 +14,15 @@ from avtar_ros.images import to_millimetres
 from avtar_ros.model_card import ModelCard
 from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.ros.events import PublisherEventCallbacks, passing_group
-from avtar_ros.ros.messages import LABELS, fill_camera_info, fill_compressed_image, fill_image, fill_labels, fill_points
+from avtar_ros.ros.messages import (
+    LABELS,
+    fill_camera_info,
+    fill_compressed_image,
+    fill_image,
+    fill_labels,
+    fill_points,
+    image_pixels,
+)
 from avtar_ros.ros.names import COMPRESSED, check_topic
 from avtar_ros.ros.qos import latched, publisher_overrides, reliable
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, Task
@@ -71,25 +79,35 @@ def card_outputs(tasks: Sequence[str]) -> list[Output[ModelCard]]:
 
 def _task_outputs(task: Task, depth_encoding: str) -> list[Output[FrameMaps]]:
     """The map of a task, and its colours."""
-    millimetres = task is DEPTH and depth_encoding == "16UC1"
-    encoding, unit = ("16UC1", "mm, 0 = unknown") if millimetres else (task.encoding, task.unit)
     title = task.title.lower()
 
-    def pixels(maps: FrameMaps) -> NDArray[Any]:
-        return to_millimetres(maps.map(task.name)) if millimetres else maps.map(task.name)
+    def fill(message: Any, maps: FrameMaps) -> bool:
+        maps.map(task.name, image_pixels(message, task.shape(*maps.size), task.dtype, task.encoding))
+        return True
 
-    return [
-        *_image_outputs(f"{task.name}/image", encoding, f"{title}, {unit}", pixels),
-        *_image_outputs(f"{task.name}/color", "rgb8", f"{title} in colour", lambda maps: maps.colors(task.name)),
-    ]
+    if task is DEPTH and depth_encoding == "16UC1":
+        content = f"{title}, mm, 0 = unknown"
+        raw = _image_outputs(f"{task.name}/image", "16UC1", content, lambda maps: to_millimetres(maps.map(task.name)))
+    else:
+        raw = _image_outputs(
+            f"{task.name}/image", task.encoding, f"{title}, {task.unit}", lambda maps: maps.map(task.name), fill
+        )
+    colors = _image_outputs(
+        f"{task.name}/color", "rgb8", f"{title} in colour", lambda maps: maps.colors(task.name)
+    )
+    return raw + colors
 
 
 def _image_outputs(
-    topic: str, encoding: str, content: str, pixels: Callable[[FrameMaps], NDArray[Any]]
+    topic: str,
+    encoding: str,
+    content: str,
+    pixels: Callable[[FrameMaps], NDArray[Any]],
+    fill: Callable[[Any, FrameMaps], bool] | None = None,
 ) -> list[Output[FrameMaps]]:
-    """An image, and where there is a compression for its encoding, that too."""
+    """An image, and where there is a compression for its encoding, that too; `fill` where it need not be copied."""
 
-    def fill(message: Any, maps: FrameMaps) -> bool:
+    def fill_copy(message: Any, maps: FrameMaps) -> bool:
         fill_image(message, pixels(maps), encoding)
         return True
 
@@ -97,7 +115,7 @@ def _image_outputs(
         fill_compressed_image(message, pixels(maps), encoding, maps.settings.jpeg_quality)
         return True
 
-    outputs = [Output(topic, Image, encoding, content, fill)]
+    outputs = [Output(topic, Image, encoding, content, fill or fill_copy)]
     if encoding in COMPRESSIBLE:
         outputs += [Output(topic + COMPRESSED, CompressedImage, encoding, content, fill_compressed)]
     return outputs
@@ -152,7 +170,7 @@ class Topic(Generic[S]):
 
     @property
     def nbytes(self) -> int:
-        """The size of the message's data."""
+        """The size of the newest message's data."""
         return len(getattr(self._message, "data", ()))
 
 
@@ -196,17 +214,14 @@ class CameraOutputs:
     ) -> bool:
         """Publish the wanted topics of a frame under its header, untouched; returns whether there was something.
 
-        All are made before the first is published, and then the largest goes first: whom a message wakes, competes for
-        the cores with what is left to do. Each is made and sent within `contained(its name)`: one that fails takes no
+        Each is sent as soon as it is made, the largest first, within `contained(its name)`: one that fails takes no
         others with it.
         """
-        filled: list[tuple[str, Topic[FrameMaps]]] = []
-        for name, topic in self._frame_topics.items():
-            if name in wanted:
-                with contained(name):
-                    if topic.fill(maps):
-                        filled.append((name, topic))
-        for name, topic in sorted(filled, key=lambda each: each[1].nbytes, reverse=True):
+        published = False
+        topics = [(name, topic) for name, topic in self._frame_topics.items() if name in wanted]
+        for name, topic in sorted(topics, key=lambda each: each[1].nbytes, reverse=True):
             with contained(name):
-                topic.publish(header)
-        return bool(filled)
+                if topic.fill(maps):
+                    topic.publish(header)
+                    published = True
+        return published

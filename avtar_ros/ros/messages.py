@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import json
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,16 @@ def data_array(data: NDArray[Any]) -> array.array[int]:
 
 def fill_image(message: Any, pixels: NDArray[Any], encoding: str) -> None:
     """Set all of a sensor_msgs/Image but its header from pixels (H, W[, channels]) of the encoding's type."""
-    message.height, message.width = pixels.shape[:2]
+    np.copyto(image_pixels(message, pixels.shape, pixels.dtype, encoding), pixels)
+
+
+def image_pixels(message: Any, shape: tuple[int, ...], dtype: Any, encoding: str) -> NDArray[Any]:
+    """Set all of a sensor_msgs/Image but its header and its pixels, which are to be written into what this returns."""
+    pixels = _data_as(message, shape, np.dtype(dtype))
+    message.height, message.width = shape[:2]
     message.encoding = encoding
     message.step = pixels.nbytes // message.height
-    _fill_data(message, pixels)
+    return pixels
 
 
 def fill_compressed_image(message: Any, pixels: NDArray[np.uint8], encoding: str, jpeg_quality: int) -> None:
@@ -76,7 +83,7 @@ def fill_points(message: Any, points: NDArray[np.float32]) -> None:
     message.point_step = 4 * len(POINT_FIELDS)
     message.row_step = message.width * message.point_step
     message.is_dense = False
-    _fill_data(message, points)
+    np.copyto(_data_as(message, points.shape, points.dtype), points)
 
 
 def fill_labels(message: Any, card: ModelCard) -> None:
@@ -88,9 +95,9 @@ def fill_labels(message: Any, card: ModelCard) -> None:
         message.data = json.dumps({"classes": classes})
 
 
-def _fill_data(message: Any, values: NDArray[Any]) -> None:
-    """Copy an array into the data of a message, and say in which byte order it is."""
+def _data_as(message: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The data of a message as an array, with room for just this; and say in which byte order it is."""
     message.is_bigendian = type(message.is_bigendian)(sys.byteorder == "big")
-    if len(message.data) != values.nbytes:
-        message.data = array.array("B", bytes(values.nbytes))
-    np.copyto(np.frombuffer(message.data, values.dtype).reshape(values.shape), values)
+    if len(message.data) != (size := math.prod(shape) * dtype.itemsize):
+        message.data = array.array("B", bytes(size))
+    return np.frombuffer(message.data, dtype).reshape(shape)

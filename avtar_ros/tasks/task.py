@@ -101,14 +101,20 @@ class Task:
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         return (height, width, self.channels) if self.channels else (height, width)
 
-    def resize(self, task_map: TaskMap, width: int, height: int) -> TaskMap:
-        """The map at another size; class ids are never mixed and unit vectors stay unit."""
+    def resize(self, task_map: TaskMap, width: int, height: int, out: TaskMap | None = None) -> TaskMap:
+        """The map at another size, in `out` where that is given; class ids are never mixed, unit vectors stay unit."""
         if task_map.shape[:2] == (height, width):
-            return task_map
-        resized: TaskMap = cv2.resize(task_map, (width, height), interpolation=self.interpolation)
+            if out is None:
+                return task_map
+            np.copyto(out, task_map)
+            return out
+        resized: TaskMap = cv2.resize(task_map, (width, height), dst=out, interpolation=self.interpolation)
         if self.unit_vectors:
             # With OpenCV: NumPy takes twenty times as long over many short vectors.
             squares = cv2.transform(cv2.multiply(resized, resized), np.ones((1, self.channels), np.float32))
             length = np.maximum(cv2.sqrt(squares), np.float32(1e-6))
             resized = cv2.divide(resized, cv2.merge([length] * self.channels), dst=resized)
+        if out is not None and resized is not out:  # OpenCV takes an array of its own where it cannot use the one given
+            np.copyto(out, resized)
+            return out
         return resized

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,17 @@ def perception(tiny_model: Path) -> Iterator[Perception]:
         yield Perception(engine)
 
 
-@pytest.fixture(scope="module")
-def maps(perception: Perception) -> FrameMaps:
+def maps_of(perception: Perception, seed: int = 0) -> FrameMaps:
     """Of one smooth picture, which jpeg changes little."""
-    pixels = cv2.GaussianBlur(picture(), (0, 0), 5)
+    pixels = cv2.GaussianBlur(picture(seed), (0, 0), 5)
     frame = Frame(pixels, 0, focal_px=CAMERA.k[0] / 2)
     outputs = {task: values[0] for task, values in perception.engine.infer(perception.prepare([frame])).items()}
     return FrameMaps(frame, outputs, perception, Lens(CAMERA), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def maps(perception: Perception) -> FrameMaps:
+    return maps_of(perception)
 
 
 def output(topic: str, depth_encoding: str = "32FC1") -> Output[FrameMaps]:
@@ -201,14 +206,52 @@ def class_names(labels: Any) -> dict[int, str]:
     return {c.class_id: c.class_name for c in labels.class_map}
 
 
-def test_a_message_filled_again_keeps_its_memory(maps: FrameMaps) -> None:
-    made, reused = output("normals/image"), Image()
-    made.fill(reused, maps)
+@pytest.mark.parametrize("topic", [f"{task}/image" for task in TASKS] + ["normals/color", "depth/points"])
+def test_a_message_filled_again_keeps_its_memory(maps: FrameMaps, perception: Perception, topic: str) -> None:
+    made = output(topic)
+    reused = made.kind()
+    made.fill(reused, maps_of(perception, 1))
     memory = reused.data
-    memory[0] = memory[0] ^ 255
     made.fill(reused, maps)
     assert reused.data is memory
-    np.testing.assert_array_equal(array_of(reused), maps.map("normals"))
+    assert reused == message(topic, maps)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_map_is_made_in_its_message_and_what_is_made_of_it_is_the_same(
+    maps: FrameMaps, perception: Perception, task: str
+) -> None:
+    fresh = maps_of(perception)
+    raw = message(f"{task}/image", fresh)
+    assert np.shares_memory(fresh.map(task), np.frombuffer(raw.data, np.uint8))
+    for topic in (f"{task}/image", f"{task}/color"):
+        assert message(topic, fresh) == message(topic, maps)
+
+
+def test_each_topic_is_sent_as_soon_as_it_is_made_the_largest_first() -> None:
+    did: list[str] = []
+
+    class Recorder:
+        def __init__(self, name: str, nbytes: int) -> None:
+            self.name, self.nbytes = name, nbytes
+
+        def fill(self, _: object) -> bool:
+            did.append(f"make {self.name}")
+            if self.name == "faulty":
+                raise ValueError
+            return self.name != "empty"
+
+        def publish(self, _: object) -> None:
+            did.append(f"send {self.name}")
+
+    sizes = {"small": 1, "faulty": 4, "large": 3, "empty": 2, "unwanted": 9}
+    topics = CameraOutputs.__new__(CameraOutputs)
+    topics._frame_topics = {name: Recorder(name, size) for name, size in sizes.items()}  # type: ignore[misc]
+    contained = lambda _: suppress(ValueError)  # noqa: E731
+    wanted = sizes.keys() - {"unwanted"}
+    assert topics.publish(wanted, None, None, contained)  # type: ignore[arg-type]
+    assert did == ["make faulty", "make large", "send large", "make empty", "make small", "send small"]
+    assert not topics.publish({"faulty", "empty"}, None, None, contained)  # type: ignore[arg-type]
 
 
 def test_who_subscribes_gets_that_topic_and_latecomers_the_classes(client: Client, start: StartNode) -> None:

@@ -32,6 +32,16 @@ def test_a_resized_map_has_the_size_and_type_asked_for(task: Task, size: tuple[i
     assert resized.dtype == task.dtype
 
 
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+@pytest.mark.parametrize("wider", [False, True])
+@given(size=SIZES)
+def test_a_map_can_be_resized_into_memory_of_the_callers(task: Task, wider: bool, size: tuple[int, int]) -> None:
+    given = np.random.default_rng(0).uniform(1, 9, task.shape(5, 7)).astype(task.dtype)
+    out = np.zeros(task.shape(size[1], size[0]), np.float64 if wider else task.dtype)
+    assert task.resize(given, *size, out) is out
+    np.testing.assert_array_equal(out, task.resize(given, *size))
+
+
 @given(ids=arrays(np.uint8, (5, 7), elements=st.sampled_from([0, 3, 255])), size=SIZES)
 def test_class_ids_are_never_mixed(ids: np.ndarray, size: tuple[int, int]) -> None:
     assert set(np.unique(SEGMENTATION.resize(ids, *size))) <= set(np.unique(ids))
