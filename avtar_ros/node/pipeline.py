@@ -195,17 +195,15 @@ class Pipeline:
     def _collect(self, begun: Begun) -> None:
         """Wait for the maps and give them to the publisher, once that is done with what came before."""
         turn_ns = max(begun.prepared_ns, self._free_ns)
-        outputs = None
+        lost = list(begun.jobs)
         with self._contained("inference"):
             outputs = begun.pending()
-        inferred_ns = time.monotonic_ns()
-        if outputs is None:
-            for job in begun.jobs:
-                self._statistics.count(job.camera.name, "failed")
-        else:
-            batch = Batch(begun.jobs, outputs, begun.prepared_ns, turn_ns, inferred_ns)
+            batch = Batch(begun.jobs, outputs, begun.prepared_ns, turn_ns, time.monotonic_ns())
             self._published.result()
             self._published = self._publisher.submit(self._publish, batch)
+            lost.clear()
+        for job in lost:
+            self._statistics.count(job.camera.name, "failed")
         self._free_ns = time.monotonic_ns()
         self._inferring_ns.append(self._free_ns - turn_ns)
 
