@@ -85,7 +85,9 @@ class Program:
         options = self._parser(arguments).parse_args(arguments)
         command: Command = options.command
         level = logging.INFO if options.verbose else logging.ERROR if options.quiet else logging.WARNING
-        logging.basicConfig(level=level, format="%(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(Printable("%(message)s"))
+        logging.basicConfig(level=level, handlers=[handler])
         for logger in self.told if not options.verbose else ():
             logging.getLogger(logger).setLevel(logging.CRITICAL)
         if options.quiet:
@@ -98,7 +100,7 @@ class Program:
         if not first.isalpha() or first in self.commands or (self.usual is not None and Path(first).exists()):
             return
         if alike := difflib.get_close_matches(first, self.commands, 1):
-            print(f"{self.name}: there is no command {first!r}. Did you mean {alike[0]!r}?", file=sys.stderr)
+            show(f"{self.name}: there is no command {first!r}. Did you mean {alike[0]!r}?", sys.stderr)
             sys.exit(WRONG_USAGE)
 
     def _complete(self) -> None:
@@ -193,9 +195,19 @@ def _use(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.set_defaults(command=command)
 
 
-def show(text: object, file: TextIO | None = None) -> None:
-    """Print lines in which there may be names from outside: nothing in them is obeyed by a terminal."""
-    print(printable_lines(str(text)), file=file or sys.stdout)
+def show(text: object, file: TextIO | None = None, end: str = "\n", flush: bool = False) -> None:
+    """Print lines in which there may be names from outside: nothing in them is obeyed by a terminal.
+
+    All of the package that prints does it by this.
+    """
+    print(printable_lines(str(text)), file=file or sys.stdout, end=end, flush=flush)
+
+
+class Printable(logging.Formatter):
+    """What libraries tell, likewise."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
 
 
 def run_guarded(program: str, run: Callable[[], int], kept: str = "") -> int:
@@ -213,7 +225,7 @@ def run_guarded(program: str, run: Callable[[], int], kept: str = "") -> int:
     except ImportError as error:
         if (told := missing(error)) is None:
             raise
-        print(f"{program}: {told}", file=sys.stderr)
+        show(f"{program}: {told}", sys.stderr)
         return FAILED
     except BrokenPipeError:
         # What is still to be written goes nowhere, or Python itself would complain when it ends.
@@ -225,7 +237,7 @@ def run_guarded(program: str, run: Callable[[], int], kept: str = "") -> int:
         show(" ".join([f"{program}: {problem}", *([kept] if kept else [])]), sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("; ".join([f"{program}: interrupted", *([kept] if kept else [])]), file=sys.stderr)
+        show("; ".join([f"{program}: interrupted", *([kept] if kept else [])]), sys.stderr)
         return INTERRUPTED
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from avtar_ros.command_line import show
 from avtar_ros.errors import AvtarError
 
 POLL_S = 0.2
@@ -37,7 +38,7 @@ def hold(path: Path, what: str) -> BinaryIO:
                 f"{what}: {owner} is writing there. Wait until it has ended, or choose another place."
             ) from None
         except OSError as error:
-            print(f"{path}: no lock there ({error.strerror}): start nothing else that writes there", file=sys.stderr)
+            show(f"{path}: no lock there ({error.strerror}): start nothing else that writes there", file=sys.stderr)
         if _is_still(path, file):
             return file
         file.close()  # it was renamed or removed by its last owner in between
@@ -75,7 +76,7 @@ def in_turn(path: Path, what: str) -> Iterator[None]:
             break
         except BusyError as error:
             if not said:
-                print(f"waiting: {error}", file=sys.stderr)
+                show(f"waiting: {error}", file=sys.stderr)
             said = True
             time.sleep(POLL_S)
     with file:

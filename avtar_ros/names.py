@@ -24,6 +24,12 @@ def file_name(text: str) -> str:
     return f"{safe or 'x'}-{digest}"
 
 
+def kept_name(text: str) -> str:
+    """What a file elsewhere is called, as the name of one of ours: as it is, in any script, or else by `file_name`."""
+    whole = Path(text).name == text and text not in ("", "..") and text.isprintable()
+    return text if whole and len(text.encode()) <= LONGEST_FILE_NAME else file_name(text)
+
+
 def file_path(text: str) -> Path:
     """Folders and a file in them for the parts of `text` between slashes, each by `file_name`."""
     return Path(*(file_name(part) for part in text.split("/") if part))

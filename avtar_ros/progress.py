@@ -7,6 +7,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from tqdm import tqdm
 
+from avtar_ros.names import printable, printable_lines
+
 if TYPE_CHECKING:
     Bar = tqdm[Any]
 else:
@@ -20,13 +22,13 @@ class Progress(Bar):
 
     def __init__(self, iterable: Iterable[Any] | None = None, desc: str | None = None, **settings: Any) -> None:
         settings["disable"] = True if self.quiet else settings.get("disable")  # None: where there is no terminal
-        super().__init__(iterable, desc, **settings)
+        super().__init__(iterable, desc and printable(desc), **settings)
 
     @classmethod
     def remark(cls, text: str, file: IO[str] | None = None) -> None:
         """A line beside the bars, to standard output where no other file is given; none where it is to be quiet."""
         if not cls.quiet:
-            cls.write(text, file)
+            cls.write(printable_lines(text), file)
 
 
 def be_quiet() -> None:

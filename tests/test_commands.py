@@ -4,6 +4,8 @@ says where a library is missing."""
 from __future__ import annotations
 
 import argparse
+import ast
+import logging
 import os
 import subprocess
 import sys
@@ -214,6 +216,40 @@ def test_quiet_shows_neither_bars_nor_remarks(capsys: pytest.CaptureFixture[str]
     assert "working" in loud.err
     assert program.main(["--quiet"]) == 0
     assert capsys.readouterr() == ("the result\n", "")
+
+
+ESCAPES = "a\x1b]0;x\x07\x1b[2Jb"
+
+
+@pytest.mark.usefixtures("loud")
+def test_no_name_from_outside_is_obeyed_by_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(options: argparse.Namespace, command: str) -> int:
+        for _ in progress.Progress(range(3), ESCAPES, disable=False):
+            progress.Progress.remark(ESCAPES)
+        command_line.show(ESCAPES)
+        raise AvtarError(ESCAPES)
+
+    program = Program("x", "", {}, usual=Command("", "", lambda parser: None, work))
+    assert program.main([]) == 1
+    out, err = capsys.readouterr()
+    assert out.count(r"a\x1b]0;x\x07\x1b[2Jb") == 4
+    assert err.count(r"a\x1b]0;x\x07\x1b[2Jb") >= 3
+    assert "\x1b]" not in out + err
+    assert "\x07" not in out + err
+    record = logging.LogRecord("library", logging.WARNING, "", 0, ESCAPES, (), None)
+    assert command_line.Printable("%(message)s").format(record) == r"a\x1b]0;x\x07\x1b[2Jb"
+
+
+def test_all_that_is_printed_goes_through_one_function() -> None:
+    """That which shows names from outside as they cannot harm."""
+    files = [path for package in ("avtar_ros", "engine_build", "training") for path in (ROOT / package).rglob("*.py")]
+    printing = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert [place.split(":")[0] for place in printing] == ["avtar_ros/command_line.py"] * 2, printing
 
 
 def test_errors_of_users_are_one_line_and_our_own_are_not_hidden(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from avtar_ros.names import file_name
 from avtar_ros.tasks import SEGMENTATION, TASKS
 from training.data.config import AugmentConfig, DataConfig, MixedConfig, PicturesConfig, RoomsConfig, key_path
 from training.errors import TrainingError
@@ -149,6 +150,11 @@ class RunConfig(Section):
     depth: DepthConfig
     affinity: AffinityConfig = AffinityConfig()
     phases: tuple[PhaseConfig, ...]
+
+    @property
+    def file_name(self) -> str:
+        """What a run's folder is called, and a model's file."""
+        return file_name(self.name)
 
     def phase(self, name: str) -> PhaseConfig:
         """Raises ValueError if there is none of that name."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from avtar_ros.command_line import show
 from avtar_ros.model_card import ModelCard
 from avtar_ros.progress import Progress
 from training import processes
@@ -41,7 +42,7 @@ def dry_run(config: RunConfig) -> list[float]:
         for phase in config.phases:
             whole, phase = phase, _rehearsed(phase, config)
             run = PhaseRun(config, phase, Path(folder) / phase.name, before)
-            print(f"phase {phase.name}\n{parameter_table(run.model)}", flush=True)
+            show(f"phase {phase.name}\n{parameter_table(run.model)}", flush=True)
             images = phase.batch_size
             of_all = f" of the phase's {whole.batch_size}" if images < whole.batch_size else ""
             Progress.remark(f"one step with {images}{of_all} images, on the {run.device.type} ...", sys.stderr)
@@ -51,9 +52,9 @@ def dry_run(config: RunConfig) -> list[float]:
             began = time.monotonic()
             losses = run.train_step(batch, batch if config.target else None)
             times.append(seconds := time.monotonic() - began)
-            print("  ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
+            show("  ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
             peak = _peak_gb(run.device)
-            print(f"a step of {images} images: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
+            show(f"a step of {images} images: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
     return times
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avtar_ros.command_line import show
 from avtar_ros.memory import keep_freed_memory
 from avtar_ros.outputs import OutputFolder
 from avtar_ros.progress import Progress
@@ -154,7 +155,7 @@ class PhaseRun:
         """
         phase = self.phase
         if processes.is_main():
-            print(f"phase {phase.name}\n{parameter_table(self.model)}")
+            show(f"phase {phase.name}\n{parameter_table(self.model)}")
         began = time.monotonic()
         hidden = not processes.is_main()
         bar = Progress(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden)
@@ -293,7 +294,7 @@ class PhaseRun:
         checkpoint.check_meaning(self.card)
         keys = [k for k in type(self.config).model_fields if getattr(self.config, k) != getattr(checkpoint.config, k)]
         if keys and processes.is_main():
-            print(f"{self.path} was begun with another config, which differs in: {', '.join(keys)}")
+            show(f"{self.path} was begun with another config, which differs in: {', '.join(keys)}")
         checkpoint.load_into(self.model)
         checkpoint.load_module("objective", self.objective)
         checkpoint.load_optimiser(self.optimiser, self.names)

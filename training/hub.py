@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from avtar_ros.command_line import show
 from training.errors import TrainingError
 
 SECONDS = 2.0
@@ -97,7 +98,7 @@ def _fetched(name: str) -> Path:
         return here
     _check_reachable(name)
     try:
-        print(f"fetching {name}")
+        show(f"fetching {name}")
         return Path(snapshot_download(name, allow_patterns=FILES))
     except RepositoryNotFoundError as error:
         raise TrainingError(f"{name}: there is no such model on the Hugging Face hub, or it needs a login.") from error

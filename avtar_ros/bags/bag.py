@@ -97,8 +97,8 @@ class Bag(AbstractContextManager["Bag"]):
     def describe_losses(self) -> list[str]:
         """What could not be read, a sentence for each topic."""
         return [
-            f"{len(loss.at_ns)} of the {self.topics[name].count} messages of {name} could not be read. The first was "
-            f"recorded {(min(loss.at_ns) - self.start_ns) / 1e9:.3f} s after the bag's start: {loss.reason}."
+            f"{len(loss.at_ns)} of the {self.topics[name].count} messages of {printable(name)} could not be read. "
+            f"The first was recorded {self.seconds(min(loss.at_ns)):.3f} s after the bag's start: {loss.reason}."
             for name, loss in sorted(self.losses.items())
         ]
 

@@ -21,6 +21,7 @@ from avtar_ros.bags.bag import Bag, BagError, BagMessage, Topic, unopened
 from avtar_ros.bags.mcap_index import Stretch, read_index
 from avtar_ros.bags.types import CDR, ROS1, MessageTypes, normal_type
 from avtar_ros.bags.unpacking import TooLargeError
+from avtar_ros.names import printable
 
 _MOST_JOINED = 2**20
 """Bytes of records that are read together. Messages outside chunks may be millions, too many to note each."""
@@ -164,7 +165,8 @@ class McapBag(Bag):
     def _tell_difference(self, topic: str, stated: int, found: int) -> None:
         if stated == found:
             return
-        told = f"{self.path}: should have {stated} messages of {topic}, as its index says, and {found} are there."
+        of_topic = f"messages of {printable(topic)}"
+        told = f"{self.path}: should have {stated} {of_topic}, as its index says, and {found} are there."
         if found < stated:
             self.broken = self.broken or told
         if told != self.broken:

@@ -157,10 +157,10 @@ def _title(source: str, card: ModelCard) -> str:
 
 
 def _print_results(run: Run, has_truth: bool, out: Path) -> None:
-    print(run.table())
+    show(run.table())
     if not has_truth:
-        print("  The bag has no ground truth, so there are no metrics.")
-    print(out / "report.html")
+        show("  The bag has no ground truth, so there are no metrics.")
+    show(out / "report.html")
     for note in run.notes:
         show(f"demo: {note}", sys.stderr)
 

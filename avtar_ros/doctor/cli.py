@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from avtar_ros.command_line import DONE, FAILED, Command, Program, positive
+from avtar_ros.command_line import DONE, FAILED, Command, Program, positive, show
 from avtar_ros.doctor import machine
 from avtar_ros.doctor.finding import Finding, Level
 from avtar_ros.errors import AvtarError
@@ -39,9 +39,9 @@ def run(options: argparse.Namespace, command: str) -> int:
     for finding in findings_of(options.model, options.seconds):
         findings.append(finding)
         if not options.json:
-            print("\n".join(finding.lines()), flush=True)
+            show("\n".join(finding.lines()), flush=True)
     if options.json:
-        print(json.dumps([dataclasses.asdict(f) | {"level": f.level.name} for f in findings], indent=1))
+        show(json.dumps([dataclasses.asdict(f) | {"level": f.level.name} for f in findings], indent=1))
     return FAILED if any(finding.level is Level.ERROR for finding in findings) else DONE
 
 

@@ -22,6 +22,7 @@ from std_srvs.srv import Trigger
 from avtar_ros.decoding import allow_pixels
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.names import printable, printable_lines
 from avtar_ros.node.camera import CameraInput, NodeCamera
 from avtar_ros.node.device_sensors import read_sensors
 from avtar_ros.node.diagnostics import Diagnostics, Errors, Status, camera_status, engine_status
@@ -56,10 +57,10 @@ def reported(transition: Transition) -> Transition:
         try:
             return transition(node, state)
         except AvtarError as error:
-            node.get_logger().error(f"{transition.__name__} failed: {error}")
+            node.get_logger().error(printable_lines(f"{transition.__name__} failed: {error}"))
             return TransitionCallbackReturn.FAILURE
         except Exception:
-            node.get_logger().error(f"{transition.__name__} went wrong:\n{traceback.format_exc()}")
+            node.get_logger().error(printable_lines(f"{transition.__name__} went wrong:\n{traceback.format_exc()}"))
             raise
 
     return wrapper
@@ -226,7 +227,7 @@ class MultitaskNode(LifecycleNode):
 
     def _tell(self, engine: Engine) -> None:
         unsure = "" if engine.has_digest else "; its file has no digest, so damage to it would go unnoticed"
-        self.get_logger().info(f"{engine.card.name} on {engine.description}{unsure}")
+        self.get_logger().info(printable(f"{engine.card.name} on {engine.description}{unsure}"))
 
     def _adapt(self) -> None:
         for camera in self._cameras.values():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from avtar_ros.engines.engine import Pending
 from avtar_ros.geometry.lens import Lens
 from avtar_ros.images import ImageError, RgbImage, is_compressed, to_rgb
+from avtar_ros.names import printable
 from avtar_ros.native_output import native_output
 from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.node.frame_slots import FrameSlots
@@ -228,7 +229,8 @@ class Pipeline:
         try:
             image = self._image(camera.name, arrival.message)
         except ImageError as error:
-            self._logger.warning(f"{camera.name}: malformed image: {error}", throttle_duration_sec=THROTTLE_S)
+            told = printable(f"{camera.name}: malformed image: {error}")
+            self._logger.warning(told, throttle_duration_sec=THROTTLE_S)
             return "malformed"
         header = arrival.message.header
         height, width = image.shape[:2]
@@ -243,7 +245,7 @@ class Pipeline:
         with native_output() as said:
             image = to_rgb(message)
         if said:
-            self._logger.warning(f"{camera}: {'; '.join(said)}", throttle_duration_sec=THROTTLE_S)
+            self._logger.warning(printable(f"{camera}: {'; '.join(said)}"), throttle_duration_sec=THROTTLE_S)
         return image
 
     def _publish(self, batch: Batch) -> None:
@@ -266,7 +268,8 @@ class Pipeline:
         for note in job.lens.notes:
             if (job.camera.name, note) not in self._told:
                 self._told.add((job.camera.name, note))
-                self._logger.warning(f"{job.camera.name}: {job.camera.source.camera_info_topic}: {note}")
+                topic = job.camera.source.camera_info_topic
+                self._logger.warning(printable(f"{job.camera.name}: {topic}: {note}"))
         unscaled = job.frame.focal_px is None and DEPTH.name in self.perception.tasks
         if unscaled and self._statistics.counts[job.camera.name].published == FRAMES_WITHOUT_INFO:
             self._logger.warning(

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, FAILED, Command, Program, positive, positive_int
+from avtar_ros.command_line import DONE, FAILED, Command, Program, positive, positive_int, show
 from avtar_ros.errors import AvtarError
+from avtar_ros.names import printable
 from avtar_ros.outputs import check_file
 from avtar_ros.predict.inputs import Input, Shot, open_input
 from avtar_ros.predict.lens import LensOptions, add_lens
@@ -124,7 +125,7 @@ def run(options: argparse.Namespace, command: str) -> int:
             if not work.may_be_stopped:
                 raise
     for fault in tally.faults:
-        print(f"avtar-predict: {fault}", file=sys.stderr)
+        show(f"avtar-predict: {fault}", file=sys.stderr)
     return FAILED if tally.faults or not tally.images else DONE
 
 
@@ -213,9 +214,9 @@ class Work:
             maps.points().write_ply(path)
         if self.options.json:
             time_s = {"time_s": round(shot.seconds, 3)} if source.moving else {}
-            print(json.dumps({"image": maps.name, **time_s, **figures}), flush=True)
+            show(json.dumps({"image": maps.name, **time_s, **figures}), flush=True)
         elif not source.moving:
-            _say(f"{maps.name}: {sentence(figures)}{written}", self.options)
+            _say(f"{printable(maps.name)}: {sentence(figures)}{written}", self.options)
 
     def _points_path(self, source: Input, stem: str, shot: Shot) -> Path:
         """The file for points: that asked for, or with the image's name where there are several."""
@@ -227,8 +228,8 @@ class Work:
     def _say_lens(self, source: Input, maps: PredictedMaps) -> None:
         """Once a source, where depth rests on an assumption."""
         if DEPTH.name in maps and not maps.lens.known:
-            print(
-                f"avtar-predict: {maps.name}: the camera's focal length is not known; {maps.lens.origin}. "
+            show(
+                f"avtar-predict: {printable(maps.name)}: the camera's focal length is not known; {maps.lens.origin}. "
                 "Say --fov or --focal-px for depth in metres.",
                 file=sys.stderr,
             )
@@ -238,7 +239,7 @@ class Work:
         rate = f", {images / seconds:.1f} a second" if images > 1 else ""
         written = f" → {self.folder.path / name}.mp4" if self.folder and source.moving else ""
         if source.moving or images > 1:
-            _say(f"{source.name}: {images} images{rate}{missed}{written}", self.options)
+            _say(f"{printable(source.name)}: {images} images{rate}{missed}{written}", self.options)
 
 
 class DepthScale:

@@ -125,7 +125,7 @@ class Stream(Input):
         self._source = source
         path = expanded(name)
         self.paths = [path] if path.exists() else []
-        self.name = path.stem if path.exists() else re.sub(r"\W+", "-", source.description).strip("-")
+        self.name = path.resolve().stem if path.exists() else re.sub(r"\W+", "-", source.description).strip("-")
         self.live, self.count, self.rate_hz = source.live, source.count, source.rate_hz
 
     def shots(self, every: int) -> Iterator[Shot]:

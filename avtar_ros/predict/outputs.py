@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from avtar_ros.bags.ground_truth import encode_map
 from avtar_ros.errors import AvtarError
 from avtar_ros.files import make_folder, write_bytes
+from avtar_ros.names import kept_name
 from avtar_ros.outputs import OutputFolder
 from avtar_ros.predict.predicted_maps import PredictedMaps
 
@@ -33,7 +34,8 @@ class Folder(OutputFolder):
         self._taken: set[str] = set()
 
     def free_name(self, wanted: str) -> str:
-        """`wanted`, or with a number where that was given out before."""
+        """`wanted`, as far as it is a name, or with a number where that was given out before."""
+        wanted = kept_name(wanted)
         name, number = wanted, 2
         while name in self._taken or self._is_input(name):
             name, number = f"{wanted}-{number}", number + 1

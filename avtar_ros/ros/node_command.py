@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avtar_ros.command_line import run_guarded, version_line
+from avtar_ros.command_line import run_guarded, show, version_line
 
 COLOR = "RCUTILS_COLORIZED_OUTPUT"
 
@@ -47,7 +47,7 @@ def node_main(program: str, description: str, load: Callable[[], NodeParts], arg
 
     def run() -> int:
         if options.help:
-            print(f"{parser.format_usage()}\n{description}\n\nParameters:\n{parameters_text(load().parameters)}")
+            show(f"{parser.format_usage()}\n{description}\n\nParameters:\n{parameters_text(load().parameters)}")
             return 0
         parts = load()
         from avtar_ros.ros.process import run as run_node

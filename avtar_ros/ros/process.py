@@ -20,8 +20,10 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from avtar_ros.command_line import show
 from avtar_ros.errors import AvtarError
 from avtar_ros.memory import keep_freed_memory
+from avtar_ros.names import printable_lines
 from avtar_ros.ros.child_process import ENDS_WITH_INPUT
 from avtar_ros.ros.edges import Edge
 
@@ -66,7 +68,7 @@ def run(create: Callable[[], RunnableNode]) -> int:
     try:
         return _spin(node)
     except AvtarError as error:
-        node.get_logger().fatal(str(error))
+        node.get_logger().fatal(printable_lines(str(error)))
         return 1
     finally:
         node.destroy_node()
@@ -139,5 +141,5 @@ def _end_with_input(end: Callable[[int], None]) -> None:
 
 
 def _fail(reason: str) -> int:
-    print(reason, file=sys.stderr)
+    show(reason, file=sys.stderr)
     return 1

@@ -28,6 +28,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from avtar_ros.errors import AvtarError
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import ImageError, ImageFields, is_compressed, to_message_fields, to_rgb
+from avtar_ros.names import printable_lines
 from avtar_ros.ros.edges import Edge
 from avtar_ros.ros.messages import data_array
 from avtar_ros.ros.names import COMPRESSED, check_topic
@@ -140,7 +141,7 @@ class CameraSource(Node):
             with source, open_stamp_log(self._settings.stamp_log) as log_stamps:
                 self._play(source, log_stamps)
         except AvtarError as error:
-            self.get_logger().fatal(str(error))
+            self.get_logger().fatal(printable_lines(str(error)))
             end(1)
         except Exception:  # noqa: BLE001, the thread's edge: the process must not live on without it
             self.get_logger().fatal(f"playing went wrong:\n{traceback.format_exc()}")
@@ -173,10 +174,11 @@ class CameraSource(Node):
             log_stamps(p.cameras[frame.camera], stamp_ns, frame.stamp_ns)
             count += 1
         if source.damage:
-            logger.warning(source.damage)
+            logger.warning(printable_lines(source.damage))
         if broken:
             reason, _ = broken.most_common(1)[0]
-            logger.warning(f"{broken.total()} images could not be decoded and were left out. Most often: {reason}")
+            told = f"{broken.total()} images could not be decoded and were left out. Most often: {reason}"
+            logger.warning(printable_lines(told))
         for output in outputs:
             output.flush()
         logger.info(f"played {count} frames")

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from avtar_ros.command_line import DONE, Command, not_negative, positive, positive_int
+from avtar_ros.command_line import DONE, Command, not_negative, positive, positive_int, show
 from engine_build.bench import Measured, Spread
 from engine_build.commands.options import add_json, print_json
 from engine_build.errors import BuildError
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, command: str) -> int:
                 {"model": str(path), "engine": engine.description, "measured": list(map(dataclasses.asdict, measured))}
             )
             if not options.json:
-                print(f"{path}\n{engine.description}; {machine.name}\n{''.join(map(_describe_measured, measured))}")
+                show(f"{path}\n{engine.description}; {machine.name}\n{''.join(map(_describe_measured, measured))}")
         if options.compare:
             engine, other = engines
             first, second = options.models
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, command: str) -> int:
             }
             document["ratios"] = {batch: dataclasses.asdict(ratio) for batch, ratio in ratios.items()}
             for batch, ratio in ratios.items() if not options.json else ():
-                print(
+                show(
                     f"batch {batch}: {first} takes {ratio.median:.3f} times as long as {second} "
                     f"(middle half of {ratio.rounds} rounds: {ratio.low:.3f} to {ratio.high:.3f})"
                 )

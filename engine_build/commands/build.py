@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from avtar_ros.agreement import PRECISIONS, describe
-from avtar_ros.command_line import DONE, Command, positive_int
+from avtar_ros.command_line import DONE, Command, positive_int, show
 from engine_build.commands.options import add_images, add_json, print_json
 
 AUTO = "auto"
@@ -68,14 +68,14 @@ def run(options: argparse.Namespace, command: str) -> int:
         return DONE
     if result.changes:
         size = out.stat().st_size / 1e6
-        print(f"{out}: {size:.1f} MB, {sidecar.options.precision}, built in {sidecar.build_seconds:.0f} s, because")
-        print("".join(f"  {change}\n" for change in result.changes), end="")
+        show(f"{out}: {size:.1f} MB, {sidecar.options.precision}, built in {sidecar.build_seconds:.0f} s, because")
+        show("".join(f"  {change}\n" for change in result.changes), end="")
     else:
-        print(f"{out}: up to date; model, options, TensorRT and GPU are those that it was built with.")
+        show(f"{out}: up to date; model, options, TensorRT and GPU are those that it was built with.")
     if sidecar.verified:
-        print(f"It gives its model's maps:\n{describe(sidecar.agreement)}")
+        show(f"It gives its model's maps:\n{describe(sidecar.agreement)}")
     else:
-        print(f"Not verified. On the machine that will run it: avtar-engine verify {out} --against {options.model}")
+        show(f"Not verified. On the machine that will run it: avtar-engine verify {out} --against {options.model}")
     return DONE
 
 

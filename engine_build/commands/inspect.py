@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from avtar_ros.agreement import describe
-from avtar_ros.command_line import DONE, Command, positive_int
+from avtar_ros.command_line import DONE, Command, positive_int, show
 from avtar_ros.engines.engine import INPUT
 from engine_build.commands.options import add_json, print_json
 
@@ -32,31 +32,31 @@ def run(options: argparse.Namespace, command: str) -> int:
         print_json(dataclasses.asdict(found))
         return DONE
     card, sidecar = found.card, found.sidecar
-    print(f"{options.model}: {found.kind}, {found.size / 1e6:.1f} MB")
-    print(f"  model    {card.name}: {', '.join(card.tasks)}; licence {card.licence or 'not stated'}")
-    print(f"  trained  on {card.training_data or 'not stated'}")
+    show(f"{options.model}: {found.kind}, {found.size / 1e6:.1f} MB")
+    show(f"  model    {card.name}: {', '.join(card.tasks)}; licence {card.licence or 'not stated'}")
+    show(f"  trained  on {card.training_data or 'not stated'}")
     if card.classes:
-        print(f"  classes  {', '.join(each.name for each in card.classes)}")
+        show(f"  classes  {', '.join(each.name for each in card.classes)}")
     if (depth := card.depth) is not None:
-        print(f"  depth    {depth.min_m:g} to {depth.max_m:g} m, at a focal length of {depth.focal_px:g} px")
+        show(f"  depth    {depth.min_m:g} to {depth.max_m:g} m, at a focal length of {depth.focal_px:g} px")
     for name, figure in card.metrics.items():
-        print(f"  measured {name} {figure:g}")
+        show(f"  measured {name} {figure:g}")
     for what, text in card.provenance.items():
-        print(f"  origin   {what}: {text}")
+        show(f"  origin   {what}: {text}")
     for name, tensor in found.tensors.items():
-        print(f"  {'input ' if name == INPUT else 'output'}   {name}: {tensor}")
+        show(f"  {'input ' if name == INPUT else 'output'}   {name}: {tensor}")
     if sidecar is not None:
         kept = ", ".join(sidecar.options.keep_fp32) or "nothing"
-        print(f"  built    {sidecar.built_at} in {sidecar.build_seconds:.0f} s, by TensorRT {sidecar.tensorrt}")
-        print(f"  for      {sidecar.gpu or 'no GPU; it was only compiled'}, batches of up to {sidecar.options.batch}")
-        print(f"  options  level {sidecar.options.level}, {sidecar.workspace_mb} MB of workspace, in float32: {kept}")
-        print(f"  verified {'yes' if sidecar.verified else 'no'}")
-        print(describe(sidecar.agreement), end="\n" if sidecar.agreement else "")
+        show(f"  built    {sidecar.built_at} in {sidecar.build_seconds:.0f} s, by TensorRT {sidecar.tensorrt}")
+        show(f"  for      {sidecar.gpu or 'no GPU; it was only compiled'}, batches of up to {sidecar.options.batch}")
+        show(f"  options  level {sidecar.options.level}, {sidecar.workspace_mb} MB of workspace, in float32: {kept}")
+        show(f"  verified {'yes' if sidecar.verified else 'no'}")
+        show(describe(sidecar.agreement), end="\n" if sidecar.agreement else "")
     for layer in found.layers[: options.layers]:
-        print(f"  {layer.amount:12,.{3 if found.unit == 'ms' else 0}f} {found.unit}  {layer.name}")
-    print("This machine can run it." if not found.obstacles else "This machine cannot run it:")
+        show(f"  {layer.amount:12,.{3 if found.unit == 'ms' else 0}f} {found.unit}  {layer.name}")
+    show("This machine can run it." if not found.obstacles else "This machine cannot run it:")
     for obstacle in found.obstacles:
-        print(f"  {obstacle}")
+        show(f"  {obstacle}")
     return DONE
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from avtar_ros.command_line import positive_int
+from avtar_ros.command_line import positive_int, show
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:
@@ -21,4 +21,4 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(document: Any) -> None:
-    print(json.dumps(document, indent=1))
+    show(json.dumps(document, indent=1))

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from avtar_ros.agreement import describe
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 from avtar_ros.tasks import TASKS
 from engine_build.commands.options import add_images, add_json, print_json
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     if options.json:
         print_json({task: dataclasses.asdict(agreement) for task, agreement in agreements.items()})
     else:
-        print(f"{options.engine} gives the maps of {options.against}:\n{describe(agreements)}")
+        show(f"{options.engine} gives the maps of {options.against}:\n{describe(agreements)}")
     return DONE
 
 

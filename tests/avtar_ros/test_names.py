@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtar_ros.names import file_name, file_path, printable, printable_lines
+from avtar_ros.names import file_name, file_path, kept_name, printable, printable_lines
 
 TEXTS = st.text(st.characters(), max_size=400)
 
@@ -23,6 +23,20 @@ def test_a_file_name_is_one_name_whatever_the_text(text: str) -> None:
 @given(TEXTS, TEXTS)
 def test_different_texts_have_different_file_names(a: str, b: str) -> None:
     assert (file_name(a) == file_name(b)) == (a == b)
+
+
+@given(st.one_of(TEXTS, st.sampled_from(["..", ".", "/", "../../x", "a/b", "\x1b[2J", "/etc/passwd", "\udcff"])))
+def test_a_name_that_is_kept_is_one_name_too(text: str) -> None:
+    name = kept_name(text)
+    assert Path("folder", name).resolve().parent == Path("folder").resolve()
+    assert name.isprintable()
+    assert 0 < len(name.encode()) <= 140
+
+
+def test_names_of_files_in_any_script_are_kept() -> None:
+    for name in ("Küche (2)", "深度 1", ".hidden", "a" * 120):
+        assert kept_name(name) == name
+    assert kept_name("a" * 250) != "a" * 250
 
 
 def test_names_as_people_give_them_stay() -> None:

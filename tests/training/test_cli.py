@@ -53,6 +53,22 @@ def test_fit_says_what_comes_next(
     assert load_model(load_checkpoint(tmp_path / checkpoint)).card.name == "tiny"
 
 
+def test_a_runs_name_leads_out_of_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "here/too").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here/too")
+    config = tiny.write_config(tmp_path / "run.yaml", name="../../x\x1b[2J", phases=[tiny.phase("adapters", steps=2)])
+    assert main(["fit", str(config)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "here", "run.yaml"}
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["too"]
+    (run,) = (tmp_path / "here/too/runs").iterdir()
+    said = capsys.readouterr().out
+    assert f"--out {run.name}.onnx" in said
+    assert "\x1b" not in said
+
+
 def test_export_says_what_it_wrote(
     exported: Path,
     checkpoint_path: Path,

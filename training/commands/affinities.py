@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 from training.errors import TrainingError
 
 DESCRIPTION = (
@@ -27,11 +27,11 @@ def run(options: argparse.Namespace, command: str) -> int:
     model: Path = options.model
     card = load_checkpoint(model).card if model.suffix == ".safetensors" else read_onnx_card(model)
     try:
-        print(affinity_text(card))
+        show(affinity_text(card))
         write_affinity_picture(card, options.out)
     except TrainingError as error:
         raise TrainingError(f"{model}: {error}") from None
-    print(f"row: the task that helps, column: the task that is helped; drawn in {options.out}")
+    show(f"row: the task that helps, column: the task that is helped; drawn in {options.out}")
     return DONE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 
 DESCRIPTION = (
     "Write the backbone of a checkpoint of a phase that trains it as a Hugging Face folder, which a "
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     from training.checkpoint import load_checkpoint
 
     write_backbone(load_checkpoint(options.checkpoint), options.out)
-    print(f"model: {{backbone: {{pretrained: {options.out}}}}}")
+    show(f"model: {{backbone: {{pretrained: {options.out}}}}}")
     return DONE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 from training.commands.options import figures_text
 from training.commands.teach import add_source, default_config
 
@@ -36,14 +36,14 @@ def run(options: argparse.Namespace, command: str) -> int:
         start_from = find_resource(DEMO_MODEL).with_suffix(".safetensors")
     settings = [*source_settings(options.source), *options.set]
     config = load_config(options.config or default_config(), start_from, settings)
-    print(estimated(config, options.out))
+    show(estimated(config, options.out))
     checkpoint = distil(config, options.out)
-    model = options.out / f"{config.name}.onnx"
+    model = options.out / f"{config.file_name}.onnx"
     card = export(load_checkpoint(checkpoint), model, ExportOptions(command=command))
     for what, figures in measured(config, model).items():
-        print(f"{what}:\n{figures_text(figures)}")
-    print(f"{model}: {', '.join(card.tasks)}; licence: {card.licence or 'none given'}")
-    print(f"Next: avtar-replay BAG --model {model} --out FOLDER")
+        show(f"{what}:\n{figures_text(figures)}")
+    show(f"{model}: {', '.join(card.tasks)}; licence: {card.licence or 'none given'}")
+    show(f"Next: avtar-replay BAG --model {model} --out FOLDER")
     return DONE
 
 

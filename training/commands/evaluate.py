@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avtar_ros.command_line import DONE, Command, positive_int
+from avtar_ros.command_line import DONE, Command, positive_int, show
 from avtar_ros.files import make_folder, write_text
 from avtar_ros.outputs import check_file, is_figures
 from avtar_ros.progress import Progress
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, command: str) -> int:
         check_file(options.json, inputs, is_figures)
     with engine:
         text, written = (_by_source if options.manifest else _by_data)(options, card, infer)
-    print(text)
+    show(text)
     if options.json:
         make_folder(options.json.parent)
         write_text(options.json, json.dumps(written, indent=1) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 from avtar_ros.files import make_folder, write_text
 from training.overrides import add_set
 
@@ -27,11 +27,11 @@ def run(options: argparse.Namespace, command: str) -> int:
     from training.experiments import run_experiments, table
 
     config = load_config(options.config, settings=options.set)
-    folder = options.out or Path("runs") / config.name
+    folder = options.out or Path("runs") / config.file_name
     text = table(run_experiments(config, options.seeds, folder), config.tasks)
     make_folder(folder)
     write_text(folder / "table.md", text + "\n")
-    print(text)
+    show(text)
     return DONE
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from avtar_ros.agreement import PRECISIONS
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 from training.commands.options import add_rooms, figures_text
 
 DESCRIPTION = (
@@ -35,11 +35,11 @@ def run(options: argparse.Namespace, command: str) -> int:
         options.out,
         ExportOptions(options.rooms, options.seed, options.images, options.manifest, options.precision, command),
     )
-    print(figures_text(card.metrics))
+    show(figures_text(card.metrics))
     for key, agreement in card.provenance.items():
         if key.startswith("fp16."):
-            print(f"{key}: {agreement}")
-    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {', '.join(card.tasks)}")
+            show(f"{key}: {agreement}")
+    show(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {', '.join(card.tasks)}")
     return DONE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 from training.overrides import add_set
 
 DESCRIPTION = (
@@ -33,8 +33,8 @@ def run(options: argparse.Namespace, command: str) -> int:
 
         dry_run(config)
         return DONE
-    checkpoint = fit(config, options.out or Path("runs") / config.name, options.tensorboard)
-    print(f"trained. Next: avtar-train export {checkpoint} --out {config.name}.onnx")
+    checkpoint = fit(config, options.out or Path("runs") / config.file_name, options.tensorboard)
+    show(f"trained. Next: avtar-train export {checkpoint} --out {config.file_name}.onnx")
     return DONE
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command, positive_int
+from avtar_ros.command_line import DONE, Command, positive_int, show
 from training.commands.options import image_size
 
 DESCRIPTION = (
@@ -45,8 +45,8 @@ def run(options: argparse.Namespace, command: str) -> int:
     furniture = options.furniture or FURNITURE
     job = Job(options.out, options.images, options.seed, width, height, options.samples, furniture)
     for kind, count in write_path_traced(job, options.processes).items():
-        print(f"{kind:12} {count}")
-    print(f"images with maps are in {options.out}; train on them with `dataset: folder` and `root: {options.out}`")
+        show(f"{kind:12} {count}")
+    show(f"images with maps are in {options.out}; train on them with `dataset: folder` and `root: {options.out}`")
     return DONE
 
 

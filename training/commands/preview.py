@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avtar_ros.command_line import DONE, Command, positive_int
+from avtar_ros.command_line import DONE, Command, positive_int, show
 from training.overrides import add_set
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     split: Split = "validation" if options.validation else "train"
     config = load_config(options.config, settings=options.set)
     write_data_previews(config, options.out, options.count, split, options.augmented)
-    print(f"pictures are in {options.out}")
+    show(f"pictures are in {options.out}")
     return DONE
 
 

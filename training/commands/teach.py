@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command
+from avtar_ros.command_line import DONE, Command, show
 from training.overrides import add_set
 
 DESCRIPTION = (
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     settings = [*source_settings(options.source), *options.set]
     config = load_config(options.config or default_config(), settings=settings)
     count = write_taught(config, options.out, options.source)
-    print(f"{options.out}: {count} images with labels. Next: data: {{dataset: folder, root: {options.out}}}")
+    show(f"{options.out}: {count} images with labels. Next: data: {{dataset: folder, root: {options.out}}}")
     return DONE
 
 

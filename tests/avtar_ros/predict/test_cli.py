@@ -102,6 +102,25 @@ def test_pictures_of_one_name_do_not_overwrite_each_other_nor_themselves(predict
     assert written(tmp_path / "out") == {"x.png", "x-2", "x-2.png", "x-3", "x-3.png"}
 
 
+def test_no_name_of_a_picture_or_folder_leads_out_of_the_output(
+    predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bags/inner").mkdir(parents=True)
+    tiny_bags.write_truth_bag(tmp_path / "bags/x.mcap", 2)
+    monkeypatch.chdir(tmp_path / "bags/inner")
+    assert predict("..", "--out", "out", "--maps", "npy")[0] == 0
+    assert written(tmp_path / "bags") == {"inner", "x.mcap"}
+    assert written(tmp_path / "bags/inner") == {"out"}
+    assert {"bags", "bags.mp4"} <= written(tmp_path / "bags/inner/out")
+    odd = [write_picture(tmp_path / "in" / f"{name}.png") for name in ("a\x1b[2Jb\nc", "ü" * 120, "großes Bild")]
+    code, said, complaints = predict(*odd, "--out", tmp_path / "out", "--maps", "none")
+    assert code == 0
+    assert len(written(tmp_path / "out")) == 3
+    assert "großes Bild.png" in written(tmp_path / "out")
+    assert "\x1b" not in said + complaints
+    assert len(said.splitlines()) == 3
+
+
 def test_what_others_have_made_stays(predict: Predict, tmp_path: Path) -> None:
     picture = write_picture(tmp_path / "in/x.png")
     theirs = write_picture(tmp_path / "out/x.png")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from avtar_ros.command_line import show
 from avtar_ros.tasks import SEGMENTATION
 from training.data.classes import Classes
 from training.data.teachers.config import TeacherConfig
@@ -23,7 +24,7 @@ def open_teachers(configs: Sequence[TeacherConfig], width: int, device: torch.de
     teachers = [_open(config, width, device) for config in configs]
     for teacher in teachers:
         if warning := warning_of(teacher.name, teacher.licence):
-            print(warning)
+            show(warning)
     return teachers
 
 
