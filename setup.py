@@ -120,6 +120,7 @@ setup(
             "avtar-replay = avtar_ros.replay.cli:main",
             "avtar-train = training.cli:main",
             "camera_source = avtar_ros.source.command:main",
+            "camera_to_maps = avtar_ros.source.camera_to_maps:main",
             "doctor = avtar_ros.doctor.cli:main",
             "multitask_node = avtar_ros.node.command:main",
         ],

@@ -1,6 +1,6 @@
 """Measure what the node's own work costs by size and encoding of the camera's images, with an engine that does nothing.
 
-python benchmarks/rates.py --json build/rates.json
+python -m benchmarks.rates --json build/rates.json
 
 One image at a time, on the shipped transport profile, all four maps received in this process. Figures:
 

@@ -28,9 +28,10 @@ PROGRAMS = {
     "avtar-replay": "avtar_ros.replay.cli",
     "avtar-train": "training.cli",
     "camera_source": "avtar_ros.source.command",
+    "camera_to_maps": "avtar_ros.source.camera_to_maps",
     "multitask_node": "avtar_ros.node.command",
 }
-NODES = ("camera_source", "multitask_node")
+NODES = ("camera_source", "camera_to_maps", "multitask_node")
 HIDING = """
 import importlib, sys
 hidden = set(sys.argv[1].split(","))

@@ -81,6 +81,7 @@ def test_the_commands_are_those_that_the_readme_names() -> None:
         "avtar-replay",
         "avtar-train",
         "camera_source",
+        "camera_to_maps",
         "doctor",
         "multitask_node",
     }

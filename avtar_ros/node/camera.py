@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from avtar_ros.geometry.lens import Lens, is_rectified, read_lens
 from avtar_ros.ros.events import passing_group, subscription_events
+from avtar_ros.ros.local_topics import LocalSubscription, LocalTopics
 from avtar_ros.ros.names import COMPRESSED, beside, check_topic
 from avtar_ros.ros.qos import overrides_reliability, subscription_overrides
 
@@ -62,9 +63,12 @@ class NodeCamera:
     """One camera of the node: its images come in while somebody subscribes to its maps, which `outputs` takes.
 
     Where images come from is found out by looking, time and again: a camera may come late, go, and return as another.
+    What is published in this process comes through `local`.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, source: CameraInput, outputs: CameraOutputs) -> None:
+    def __init__(
+        self, node: LifecycleNode, name: str, source: CameraInput, outputs: CameraOutputs, local: LocalTopics
+    ) -> None:
         self.name = name
         self.source = source
         self.outputs = outputs
@@ -73,17 +77,21 @@ class NodeCamera:
         self.wanted_since_ns = 0
         """Since when images are asked for, on the monotonic clock; 0 while they are not."""
         self._node = node
+        self._local = local
         self._on_image: Callable[[Any], None] | None = None
-        self._info_subscription: Any = None
+        self._info_subscriptions: list[Any] = []
         self._image_source: tuple[str, Any] | None = None
-        self._image_subscription: Any = None
+        self._image_subscriptions: list[Any] = []
         self._lens: tuple[tuple[int, int, int, bool], CameraInfo, Lens] | None = None
         """What was read last, of which CameraInfo and for which images."""
 
     def start(self, on_image: Callable[[str, Any], None]) -> None:
         """Call `on_image(name, message)` for each image from now on, while maps are wanted."""
         self._on_image = lambda message: on_image(self.name, message)
-        self._info_subscription = self._subscribe(CameraInfo, self.source.camera_info_topic, self._keep_info)
+        topic = self.source.camera_info_topic
+        # Here before the image that it belongs to, and from whoever else publishes it.
+        self._info_subscriptions = self._subscribe_here(topic, self._keep_info)
+        self._info_subscriptions.append(self._subscribe(CameraInfo, topic, self._keep_info))
         self.adapt()
 
     def adapt(self) -> None:
@@ -102,15 +110,15 @@ class NodeCamera:
         self._unsubscribe_images()
         if source is not None:
             topic, message_type = source
-            self._image_subscription = self._subscribe(message_type, topic, self._on_image)
+            here = self._subscribe_here(topic, self._on_image)
+            self._image_subscriptions = here or [self._subscribe(message_type, topic, self._on_image)]
             self._image_source = source
 
     def stop(self) -> None:
         """Let go of all that comes in."""
         self._unsubscribe_images()
-        if self._info_subscription is not None:
-            self._node.destroy_subscription(self._info_subscription)
-        self._on_image = self.info = self._info_subscription = None
+        self._unsubscribe(self._info_subscriptions)
+        self._on_image = self.info = None
         self.wanted_since_ns = 0
 
     def destroy(self) -> None:
@@ -150,9 +158,21 @@ class NodeCamera:
         return any(info.topic_type == kind for info in self._node.get_publishers_info_by_topic(topic))
 
     def _unsubscribe_images(self) -> None:
-        if self._image_subscription is not None:
-            self._node.destroy_subscription(self._image_subscription)
-        self._image_source = self._image_subscription = None
+        self._unsubscribe(self._image_subscriptions)
+        self._image_source = None
+
+    def _unsubscribe(self, subscriptions: list[Any]) -> None:
+        while subscriptions:
+            subscription = subscriptions.pop()
+            if isinstance(subscription, LocalSubscription):
+                self._local.unsubscribe(subscription)
+            else:
+                self._node.destroy_subscription(subscription)
+
+    def _subscribe_here(self, topic: str, callback: Callable[[Any], None]) -> list[LocalSubscription]:
+        """One subscription where the topic is published in this process, else none."""
+        resolved = self._node.resolve_topic_name(topic)
+        return [self._local.subscribe(resolved, callback)] if self._local.offers(resolved) else []
 
     def _subscribe(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> Any:
         qos = QoSProfile(depth=IMAGES, reliability=ReliabilityPolicy[self.source.reliability.upper()])

@@ -10,11 +10,11 @@ from avtar_ros.ros.node_command import NodeParts, node_main
 DESCRIPTION = "The ROS 2 node that makes maps of cameras' images; see docs/node.md for its topics and services."
 
 
-def _load() -> NodeParts:
+def _load() -> list[NodeParts]:
     from avtar_ros.node.multitask_node import MultitaskNode
     from avtar_ros.node.parameters import NodeParameters
 
-    return NodeParts(MultitaskNode, NodeParameters)
+    return [NodeParts(MultitaskNode, NodeParameters)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,10 +20,10 @@ class FrameSlots(Generic[T]):
         self._changed = threading.Condition()
 
     def put(self, camera: str, frame: T) -> bool:
-        """Let `frame` wait; true where it took the place of an older frame, which is thereby dropped."""
+        """Let `frame` wait; true where it took the place of an older one, or came after the close: one is dropped."""
         with self._changed:
             if self._closed:
-                return False
+                return True
             dropped = camera in self._waiting
             self._waiting[camera] = frame
             self._changed.notify()

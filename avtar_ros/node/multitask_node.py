@@ -34,6 +34,7 @@ from avtar_ros.node.statistics import RECENTLY_NS, NodeStatistics
 from avtar_ros.perception import Perception
 from avtar_ros.ros.edges import Edge
 from avtar_ros.ros.events import PublisherEventCallbacks, publisher_events
+from avtar_ros.ros.local_topics import LocalTopics
 from avtar_ros.ros.parameters import (
     changed_parameters,
     declare_parameters,
@@ -85,11 +86,12 @@ class MultitaskNode(LifecycleNode):
         ~/stats (std_srvs/Trigger): what diagnostics tell, as JSON, see `_on_stats`
 
     configure loads and warms the model, activate subscribes and starts the inference thread; deactivate and
-    cleanup undo these.
+    cleanup undo these. Images of nodes of this process that share `local` come from there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, local: LocalTopics | None = None) -> None:
         super().__init__("multitask_node")
+        self._local = local or LocalTopics()
         self.edge = Edge(self.get_logger())
         self._engine: Engine | None = None
         self._loader = EngineLoader()
@@ -172,7 +174,7 @@ class MultitaskNode(LifecycleNode):
         p = self._settings
         source = CameraInput.of(name, p.image_topic, p.camera_info_topic, p.transport, p.reliability)
         source.check(self)
-        return NodeCamera(self, name, source, self._create_outputs(name))
+        return NodeCamera(self, name, source, self._create_outputs(name), self._local)
 
     def _create_outputs(self, camera: str) -> CameraOutputs:
         def events(topic: str) -> PublisherEventCallbacks:
@@ -236,8 +238,8 @@ class MultitaskNode(LifecycleNode):
     def _on_image(self, camera: str, message: Any) -> None:
         now_ns = self.get_clock().now().nanoseconds  # 0 while use_sim_time waits for the first /clock
         age_ns = now_ns - stamp_ns(message.header) if now_ns else 0
-        if self._pipeline is not None:
-            self._pipeline.put(camera, Arrival(message, age_ns, time.monotonic_ns()))
+        if (pipeline := self._pipeline) is not None:  # of a camera in this process it is another thread that calls
+            pipeline.put(camera, Arrival(message, age_ns, time.monotonic_ns()))
 
     def _on_jump(self, jump: TimeJump) -> None:
         """The clock of use_sim_time went back, as when a recording begins again, or became another."""

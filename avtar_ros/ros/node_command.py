@@ -29,8 +29,10 @@ class NodeParts:
     parameters: type
 
 
-def node_main(program: str, description: str, load: Callable[[], NodeParts], argv: Sequence[str] | None = None) -> int:
-    """Run the node that `load` imports, or tell of it; returns the exit code."""
+def node_main(
+    program: str, description: str, load: Callable[[], Sequence[NodeParts]], argv: Sequence[str] | None = None
+) -> int:
+    """Run the nodes that `load` imports, see `process.run`, or tell of them; returns the exit code."""
     words = own_words(list(sys.argv[1:] if argv is None else argv))
     parser = argparse.ArgumentParser(
         prog=program,
@@ -47,12 +49,13 @@ def node_main(program: str, description: str, load: Callable[[], NodeParts], arg
 
     def run() -> int:
         if options.help:
-            show(f"{parser.format_usage()}\n{description}\n\nParameters:\n{parameters_text(load().parameters)}")
+            known = "\n".join(parameters_text(parts.parameters) for parts in load())
+            show(f"{parser.format_usage()}\n{description}\n\nParameters:\n{known}")
             return 0
-        parts = load()
+        nodes = load()
         from avtar_ros.ros.process import run as run_node
 
-        return run_node(parts.create)
+        return run_node(*(parts.create for parts in nodes))
 
     return run_guarded(program, run)
 

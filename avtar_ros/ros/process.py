@@ -1,4 +1,4 @@
-"""What every executable of this package does around its node: start, spin, and stop in the right order.
+"""What every executable of this package does around its nodes: start, spin, and stop in the right order.
 
 A first SIGINT or SIGTERM lets the node finish what it does and close: threads first, then the engine, then
 ROS. Another that comes at once is the same wish, told by a launch file and by the terminal; a later one ends the
@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import rclpy
@@ -52,30 +52,34 @@ class RunnableNode(Protocol):
         """Where errors of its callbacks end."""
 
 
-def run(create: Callable[[], RunnableNode]) -> int:
-    """Run the node that `create` makes until a signal or its own end; returns the exit code."""
+def run(*create: Callable[[], RunnableNode]) -> int:
+    """Run the nodes that `create` makes until a signal or the end of one; returns the exit code.
+
+    A node may give to those behind it, so it is started after them and closed before them.
+    """
     keep_freed_memory()
     try:
         # rclpy's own handlers would pull ROS from under a node that still publishes.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
         return _fail(f"bad ROS arguments: {error}")
+    nodes: list[RunnableNode] = []
     try:
-        node = create()
+        try:
+            nodes.extend(make() for make in create)  # those before one that fails are kept, and destroyed
+        except AvtarError as error:
+            return _fail(str(error))
+        return _spin(nodes)
     except AvtarError as error:
-        rclpy.shutdown()
-        return _fail(str(error))
-    try:
-        return _spin(node)
-    except AvtarError as error:
-        node.get_logger().fatal(printable_lines(str(error)))
+        nodes[-1].get_logger().fatal(printable_lines(str(error)))
         return 1
     finally:
-        node.destroy_node()
+        for node in nodes:
+            node.destroy_node()
         rclpy.shutdown()
 
 
-def _spin(node: Any) -> int:
+def _spin(nodes: Sequence[Any]) -> int:
     executor = SingleThreadedExecutor()
     exit_codes: list[int] = []
     ending = threading.Lock()
@@ -91,18 +95,20 @@ def _spin(node: Any) -> int:
     if os.environ.pop(ENDS_WITH_INPUT, ""):
         threading.Thread(target=_end_with_input, args=(end,), name="input", daemon=True).start()
     try:
-        node.start(end)
-        executor.add_node(node)
+        for node in reversed(nodes):
+            node.start(end)
+            executor.add_node(node)
         while not exit_codes:
-            with node.edge.contained("a callback"):
+            with nodes[-1].edge.contained("a callback"):
                 executor.spin_once()
         return exit_codes[0]
     finally:
         with ending:
             exit_codes.append(0)
-        # The node's threads end while what they give to the executor is still taken. Then nothing is waited for: a
+        # The nodes' threads end while what they give to the executor is still taken. Then nothing is waited for: a
         # callback that awaits something, as a service during which a model is loaded, would never go on.
-        node.close()
+        for node in nodes:
+            node.close()
         executor.shutdown(timeout_sec=0)
 
 

@@ -30,6 +30,7 @@ from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import ImageError, ImageFields, is_compressed, to_message_fields, to_rgb
 from avtar_ros.names import printable_lines
 from avtar_ros.ros.edges import Edge
+from avtar_ros.ros.local_topics import LocalTopics
 from avtar_ros.ros.messages import data_array
 from avtar_ros.ros.names import COMPRESSED, check_topic
 from avtar_ros.ros.parameters import declare_parameters, parameter, read_parameters, serve_set_parameters
@@ -106,10 +107,13 @@ class CameraSource(Node):
         <camera>/image_raw/compressed (sensor_msgs/CompressedImage)
         <camera>/camera_info (sensor_msgs/CameraInfo) under the same stamps: the newest of the bag, or from focal_px
         /clock (rosgraph_msgs/Clock) if asked for: the recorded time, which goes on between frames
+
+    Nodes of this process that share `local` are given the messages themselves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, local: LocalTopics | None = None) -> None:
         super().__init__("camera_source")
+        self.local = local or LocalTopics()
         self.edge = Edge(self.get_logger())
         declare_parameters(self, SourceParameters)
         serve_set_parameters(self, self.edge)
@@ -117,12 +121,14 @@ class CameraSource(Node):
         self._settings = read_parameters(self, SourceParameters)
         self._stopping = threading.Event()
         self._player: threading.Thread | None = None
+        for camera in self._settings.cameras:
+            check_topic(self, f"{camera}/image_raw")
+            for name in ("image_raw", f"image_raw{COMPRESSED}", "camera_info"):
+                self.local.offer(self.resolve_topic_name(f"{camera}/{name}"))
 
     def start(self, end: Callable[[int], None]) -> None:
         """Open the source and begin to play; raises AvtarError."""
         p = self._settings
-        for camera in p.cameras:
-            check_topic(self, f"{camera}/image_raw")
         if len(p.topics) != len(p.cameras):
             raise AvtarError(
                 f"parameters topics and cameras: {len(p.topics)} and {len(p.cameras)} are given. Name each camera."
@@ -228,7 +234,7 @@ class CameraOutput:
     """The topics of one camera that a camera source publishes, made to fit its first frame."""
 
     def __init__(
-        self, node: Node, settings: SourceParameters, camera: str, model: CameraModel | None, first: SourceFrame
+        self, node: CameraSource, settings: SourceParameters, camera: str, model: CameraModel | None, first: SourceFrame
     ) -> None:
         self._settings = settings
         self._compressed = is_compressed(first.image) and not settings.decode
@@ -244,10 +250,12 @@ class CameraOutput:
             height, width = to_rgb(first.image).shape[:2]
             model = CameraModel.pinhole(width, height, settings.focal_px)
         self._model = model
+        self._local = node.local
         self.topic: str = node.resolve_topic_name(name)
+        self._info_topic: str = node.resolve_topic_name(f"{camera}/camera_info")
 
     def subscribers(self) -> int:
-        return int(self._images.get_subscription_count())
+        return int(self._images.get_subscription_count()) + self._local.subscribers(self.topic)
 
     def message(self, frame: SourceFrame) -> Any:
         """The message for a frame, but for its stamp."""
@@ -263,10 +271,16 @@ class CameraOutput:
         """Publish the image and its CameraInfo: `info` as it was recorded, or of the focal length that was given."""
         message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
         if info is not None:
-            self._infos.publish(_recorded_info(info, message.header))
+            self._give(self._infos, self._info_topic, _recorded_info(info, message.header))
         elif self._model is not None:
-            self._infos.publish(_info_message(self._model, message.header))
-        self._images.publish(message)
+            self._give(self._infos, self._info_topic, _info_message(self._model, message.header))
+        self._give(self._images, self.topic, message)
+
+    def _give(self, publisher: Any, topic: str, message: Any) -> None:
+        """Publish a message, first to this process, and to the middleware unless nobody is there who wants it."""
+        self._local.give(topic, message)
+        if publisher.get_subscription_count() or not self._local.subscribers(topic):
+            publisher.publish(message)
 
     def flush(self) -> None:
         """Wait, not for ever, until subscribers that want every frame have the last."""

@@ -13,10 +13,10 @@ DESCRIPTION = (
 )
 
 
-def _load() -> NodeParts:
+def _load() -> list[NodeParts]:
     from avtar_ros.source.camera_source import CameraSource, SourceParameters
 
-    return NodeParts(CameraSource, SourceParameters)
+    return [NodeParts(CameraSource, SourceParameters)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -39,7 +39,7 @@ def test_closing_wakes_the_one_who_waits_and_names_the_frames_lost() -> None:
     assert full.close() == ["left"]
     assert not full.wait()
     assert full.take() == {}
-    assert not full.put("left", 2)
+    assert full.put("left", 2)  # dropped itself
 
 
 def test_between_threads_every_frame_is_taken_or_dropped() -> None:
