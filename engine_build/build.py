@@ -19,6 +19,7 @@ from avtar_ros.engines.sidecar import (
     BuildOptions,
     Sidecar,
     SidecarError,
+    is_sidecar,
     read_plan,
     read_sidecar,
     sidecar_path,
@@ -26,6 +27,7 @@ from avtar_ros.engines.sidecar import (
 )
 from avtar_ros.engines.tensorrt import load_tensorrt
 from avtar_ros.errors import AvtarError
+from avtar_ros.outputs import check_file
 from avtar_ros.progress import Progress
 from engine_build.compiler import MEBIBYTE, compile_model
 from engine_build.devices import devices_like, find_device
@@ -158,6 +160,8 @@ def _check_request(request: BuildRequest, model: OnnxModel, machine: Machine) ->
         raise BuildError(f"{request.out}: engines are files called SOMETHING.engine. Choose another name with --out.")
     if not request.out.parent.is_dir():
         raise BuildError(f"{request.out.parent}: no such folder. Make it, or choose another with --out.")
+    check_file(request.out, [request.model], _has_sidecar)
+    check_file(sidecar_path(request.out), [request.model], is_sidecar)
     if request.precision not in (None, model.precision):
         raise BuildError(
             f"{model.path}: this is a {model.precision} model, and {request.precision} was asked for. TensorRT takes "
@@ -179,6 +183,10 @@ def _check_request(request: BuildRequest, model: OnnxModel, machine: Machine) ->
             f"no GPU to try the engine on: {machine.missing['gpu']} Build on the machine that will run it; "
             "--compile-only compiles all the same, and the engine must then be verified there."
         )
+
+
+def _has_sidecar(engine: Path) -> bool:
+    return is_sidecar(sidecar_path(engine))
 
 
 def _changes(request: BuildRequest, model: OnnxModel, machine: Machine) -> tuple[str, ...]:

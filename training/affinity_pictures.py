@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from struct import pack
+from zlib import crc32
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.files import make_folder, write_bytes
 from avtar_ros.model_card import ModelCard
+from avtar_ros.outputs import check_file
 from training.errors import TrainingError
 
 CELL, MARGIN = 96, 150
+_TEXT = b"tEXt" + b"Software\0avtar-train affinities"
+_SIGNATURE = pack(">I", len(_TEXT) - 4) + _TEXT + pack(">I", crc32(_TEXT))
+_HEAD_BYTES = 8 + 25
+"""Of a PNG file: what it begins with, and the size of the picture."""
 
 
 def affinity_text(card: ModelCard) -> str:
@@ -23,10 +32,10 @@ def affinity_text(card: ModelCard) -> str:
     return "\n".join(lines)
 
 
-def write_affinity_picture(card: ModelCard, path: Path) -> None:
+def write_affinity_picture(card: ModelCard, path: Path, inputs: Sequence[Path] = ()) -> None:
     """The numbers in cells whose colours range from the least to the most of them, dark to light.
 
-    Raises TrainingError if the card has no affinities or the file cannot be written.
+    Raises TrainingError if the card has no affinities, AvtarError if the file is one of the `inputs` or of others.
     """
     matrix = _matrix(card)
     low, high = float(matrix.min()), float(matrix.max())
@@ -45,9 +54,20 @@ def write_affinity_picture(card: ModelCard, path: Path) -> None:
         for j, value in enumerate(matrix[i]):
             bright = 0 if levels[i, j] > 150 else 255
             _write(picture, f"{value:.3f}", (MARGIN + CELL * j + 20, middle + 6), 0.6, bright)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), picture):
-        raise TrainingError(f"{path}: cannot be written. Name a .png file in a folder that you may write to.")
+    check_file(path, inputs, is_affinity_picture)
+    make_folder(path.absolute().parent)
+    write_bytes(path, _signed(cv2.imencode(".png", picture)[1].tobytes()))
+
+
+def is_affinity_picture(path: Path) -> bool:
+    """Whether a file is a picture as this writes them: they say so where PNG has room for text."""
+    with path.open("rb") as file:
+        return _SIGNATURE in file.read(_HEAD_BYTES + len(_SIGNATURE))
+
+
+def _signed(png: bytes) -> bytes:
+    """The same PNG file with a text behind its head."""
+    return png[:_HEAD_BYTES] + _SIGNATURE + png[_HEAD_BYTES:]
 
 
 def _matrix(card: ModelCard) -> NDArray[np.float64]:

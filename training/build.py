@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from avtar_ros.meaning import DepthRange
 from avtar_ros.model_card import ModelCard
+from avtar_ros.outputs import OutputFolder
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import RunConfig
@@ -103,7 +105,10 @@ def build_model(config: RunConfig, trains: str, card: ModelCard, before: Checkpo
 
 
 def write_backbone(checkpoint: Checkpoint, folder: Path) -> None:
-    """The whole backbone that a phase trained, as a Hugging Face folder. Raises TrainingError if it lacks layers."""
+    """The whole backbone that a phase trained, as a Hugging Face folder.
+
+    Raises TrainingError if it lacks layers, AvtarError where files of others are in the folder.
+    """
     if checkpoint.trains != "backbone":
         raise TrainingError(
             f"the checkpoint is of phase {checkpoint.phase!r}, whose backbone has adapters in the place of its last "
@@ -113,7 +118,12 @@ def write_backbone(checkpoint: Checkpoint, folder: Path) -> None:
     whole = Backbone(hf_model, [0] * len(checkpoint.config.model.replace))
     model = MultitaskModel(whole, checkpoint.config.model, checkpoint.card)
     checkpoint.load_into(model)
-    hf_model.save_pretrained(folder)
+    with OutputFolder(folder) as output, tempfile.TemporaryDirectory(dir=folder, prefix=".") as draft:
+        hf_model.save_pretrained(draft)
+        files = sorted(Path(draft).iterdir())
+        output.claim(*(file.name for file in files))
+        for file in files:
+            file.replace(folder / file.name)
 
 
 def parameter_table(model: MultitaskModel) -> str:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from avtar_ros.model_card import ModelCard
+from avtar_ros.outputs import OutputFolder
 from avtar_ros.progress import Progress
 from avtar_ros.rendering import legend, side_by_side
 from avtar_ros.tasks import SEGMENTATION, TASKS, Maps
@@ -28,14 +29,16 @@ def write_data_previews(config: RunConfig, folder: Path, count: int, split: Spli
     """
     dataset = open_dataset(config.data, split)
     card = new_card(config, starting_point(config))
-    folder.mkdir(parents=True, exist_ok=True)
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int).tolist()
-    for index in Progress(chosen, unit="picture", desc=f"previews in {folder}"):
-        batch = dataset.batch([index])
-        if augment:
-            batch = augmented(batch, config.augment, torch.Generator().manual_seed(config.seed + index))
-        maps = {name: values[0].numpy() for name, values in batch.maps.items() if name in config.tasks}
-        write_preview(folder / f"{index:06}.png", batch.image[0].numpy(), maps, card)
+    names = {index: f"{index:06}.png" for index in chosen}
+    with OutputFolder(folder) as output:
+        output.claim(*names.values())
+        for index, name in Progress(names.items(), unit="picture", desc=f"previews in {folder}"):
+            batch = dataset.batch([index])
+            if augment:
+                batch = augmented(batch, config.augment, torch.Generator().manual_seed(config.seed + index))
+            maps = {task: values[0].numpy() for task, values in batch.maps.items() if task in config.tasks}
+            write_preview(folder / name, batch.image[0].numpy(), maps, card)
 
 
 def write_preview(path: Path, image: NDArray[np.uint8], maps: Maps, card: ModelCard) -> None:

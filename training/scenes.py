@@ -13,7 +13,7 @@ from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.meaning import DepthRange, SemanticClass
 from avtar_ros.model_card import ModelCard
-from avtar_ros.outputs import check_file
+from avtar_ros.outputs import OutputFolder, check_file
 from avtar_ros.progress import Progress
 from avtar_ros.tasks import TASKS, Maps
 from training.data.batch import Batch
@@ -30,11 +30,13 @@ FIRST_STAMP_NS = 1_700_000_000_000_000_000
 
 def write_previews(folder: Path, seeds: Sequence[int], width: int, height: int) -> None:
     """A picture a room into `folder`: the image and its four maps side by side."""
-    folder.mkdir(parents=True, exist_ok=True)
     card = _card(width, height)
-    for seed in Progress(seeds, unit="room", desc=f"previews in {folder}"):
-        image, maps = _frames(render_rooms([seed], width, height))[0]
-        write_preview(folder / f"room_{seed}.png", image, maps, card)
+    names = {seed: f"room_{seed}.png" for seed in seeds}
+    with OutputFolder(folder) as output:
+        output.claim(*names.values())
+        for seed, name in Progress(names.items(), unit="room", desc=f"previews in {folder}"):
+            image, maps = _frames(render_rooms([seed], width, height))[0]
+            write_preview(folder / name, image, maps, card)
 
 
 def write_bag(path: Path, seed: int, frames: int, rate_hz: float, width: int, height: int) -> None:

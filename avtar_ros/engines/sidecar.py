@@ -148,6 +148,15 @@ def read_sidecar(engine: Path) -> Sidecar:
         raise SidecarError(f"{path}: {error} Build the engine again.") from error
 
 
+def is_sidecar(path: Path) -> bool:
+    """Whether a file is the sidecar of an engine, be it of another version."""
+    try:
+        raw = read_json(path.read_text(encoding="utf-8"), "the sidecar")
+    except (OSError, UnicodeDecodeError, RecordError):
+        return False
+    return isinstance(raw, dict) and "engine_sha256" in raw
+
+
 def write_sidecar(engine: Path, sidecar: Sidecar) -> None:
     """Write the sidecar beside `engine`, whole or not at all."""
     write_text(sidecar_path(engine), json.dumps(dataclasses.asdict(sidecar), indent=1) + "\n")

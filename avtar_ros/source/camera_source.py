@@ -29,6 +29,7 @@ from avtar_ros.errors import AvtarError
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.images import ImageError, ImageFields, is_compressed, to_message_fields, to_rgb
 from avtar_ros.names import printable_lines
+from avtar_ros.outputs import check_file
 from avtar_ros.ros.edges import Edge
 from avtar_ros.ros.local_topics import LocalTopics
 from avtar_ros.ros.messages import data_array
@@ -144,7 +145,8 @@ class CameraSource(Node):
 
     def _run(self, source: FrameSource, end: Callable[[int], None]) -> None:
         try:
-            with source, open_stamp_log(self._settings.stamp_log) as log_stamps:
+            inputs = [Path(self._settings.source)]
+            with source, open_stamp_log(self._settings.stamp_log, inputs) as log_stamps:
                 self._play(source, log_stamps)
         except AvtarError as error:
             self.get_logger().fatal(printable_lines(str(error)))
@@ -290,19 +292,23 @@ class CameraOutput:
         return to_message_fields(to_rgb(image), "rgb8") if is_compressed(image) else image
 
 
+_LONGEST_LINE = 2**12
+
+
 @contextmanager
-def open_stamp_log(path: str) -> Iterator[LogStamps]:
+def open_stamp_log(path: str, inputs: Sequence[Path]) -> Iterator[LogStamps]:
     """A function that writes (camera, published, original) to the file of `stamp_log`; to none where that is empty.
 
-    The file takes its name at the end. Raises AvtarError if it cannot be written.
+    The file takes its name at the end. Raises AvtarError if it cannot be written, or another's is there.
     """
     if not path:
         yield lambda camera, published_ns, original_ns: None
         return
     partial = Path(f"{path}.partial")
     try:
+        check_file(Path(path), inputs, _is_stamp_log)
         file = partial.open("w", encoding="utf-8")
-    except OSError as error:
+    except (OSError, AvtarError) as error:
         raise AvtarError(f"parameter stamp_log: {error}") from error
 
     def write(camera: str, published_ns: int, original_ns: int) -> None:
@@ -314,6 +320,11 @@ def open_stamp_log(path: str) -> Iterator[LogStamps]:
     finally:
         file.close()
         partial.replace(path)
+
+
+def _is_stamp_log(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline(_LONGEST_LINE).startswith('{"camera": ')
 
 
 def _raw_message(image: ImageFields | Any) -> Image:

@@ -94,8 +94,7 @@ def change_a_byte(engine: Path) -> None:
     ("damage", "reason"),
     [
         (change_a_byte, "is not the one of its sidecar"),
-        (lambda engine: sidecar_path(engine).unlink(), "has no usable sidecar"),
-        (lambda engine: sidecar_path(engine).write_text("{}"), "has no usable sidecar"),
+        (lambda engine: sidecar_path(engine).write_text('{"engine_sha256": ""}'), "has no usable sidecar"),
     ],
 )
 def test_a_damaged_engine_is_built_again(
@@ -106,6 +105,23 @@ def test_a_damaged_engine_is_built_again(
     run = nvidia("build", model, *OPTIONS)
     assert run.returncode == 0, run.stderr
     assert reason in run.stdout
+
+
+def test_an_engine_that_others_have_built_is_not_written_over(
+    nvidia: AvtarEngine, built: tuple[Path, Path]
+) -> None:
+    model, engine = built
+    before = engine.read_bytes()
+    sidecar_path(engine).unlink()
+    run = nvidia("build", model, *OPTIONS, "--force")
+    assert run.returncode == 1
+    assert "model.engine: is there already and was not made by this command" in run.stderr
+    assert engine.read_bytes() == before
+    engine.unlink()
+    sidecar_path(engine).write_text('{"notes": "mine"}')
+    run = nvidia("build", model, *OPTIONS)
+    assert "model.engine.json: is there already" in run.stderr
+    assert names(model.parent) == {"model.onnx", "model.engine.json"}
 
 
 def test_timings_are_kept_by_tensorrt_and_gpu_and_given_to_the_next_build(

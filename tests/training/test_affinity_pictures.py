@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from tests.training import tiny
@@ -36,6 +37,21 @@ def test_it_is_printed_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[s
     brightness = [cells[0, 1], cells[1, 0], cells[1, 1], cells[0, 0]]
     assert len(set(brightness)) == 4
     assert cells.shape == (2, 2)
+
+
+def test_pictures_of_others_and_the_model_itself_are_not_drawn_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, picture = checkpoint(tmp_path / "last.safetensors", MATRIX), tmp_path / "affinities.png"
+    before = model.read_bytes()
+    assert main(["affinities", str(model), "--out", str(picture)]) == 0
+    assert main(["affinities", str(model), "--out", str(picture)]) == 0  # over its own
+    cv2.imwrite(str(picture), np.zeros((9, 9), np.uint8))
+    theirs = picture.read_bytes()
+    for out, reason in ((picture, "is there already"), (model, "is what is read")):
+        assert main(["affinities", str(model), "--out", str(out)]) == 1
+        assert f"{out}: {reason}" in capsys.readouterr().err
+    assert (model.read_bytes(), picture.read_bytes()) == (before, theirs)
 
 
 def test_a_model_without_any_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

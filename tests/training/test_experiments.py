@@ -100,5 +100,13 @@ def test_a_trained_backbone_is_written_by_itself(tmp_path: Path, capsys: pytest.
     trained = load_checkpoint(first).tensors
     assert state
     assert all(torch.equal(t, trained[f"model.backbone.model.{name}"]) for name, t in state.items())
+    assert main(["backbone", str(first), "--out", str(tmp_path / "hf")]) == 0
+    theirs = tmp_path / "theirs/config.json"
+    theirs.parent.mkdir()
+    theirs.write_text('{"of": "another model"}')
+    assert main(["backbone", str(first), "--out", str(theirs.parent)]) == 1
+    assert "config.json: is there already" in capsys.readouterr().err
+    assert [path for path in theirs.parent.iterdir() if not path.name.startswith(".")] == [theirs]
+    assert theirs.read_text() == '{"of": "another model"}'
     assert main(["backbone", str(second), "--out", str(tmp_path / "other")]) == 1
     assert "trains: backbone" in capsys.readouterr().err

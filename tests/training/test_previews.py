@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pictures_show_the_image_and_all_maps_of_samples_evenly_spread(tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
     assert main(["preview", str(recording(tmp_path)), "--out", str(out), "--count", "3"]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["000000.png", "000002.png", "000005.png"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["000000.png", "000002.png", "000005.png"]
     picture = cv2.imread(str(out / "000000.png"))
     assert picture.shape[1] >= 4 * tiny.WIDTH and picture.shape[0] >= tiny.HEIGHT
     panel = picture.shape[1] // 4
@@ -40,10 +40,22 @@ def test_pictures_show_the_image_and_all_maps_of_samples_evenly_spread(tmp_path:
     assert not edges.any()
 
 
+def test_pictures_of_others_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "photos"
+    out.mkdir()
+    (out / "000002.png").write_bytes(b"a photo")
+    command = ["preview", str(recording(tmp_path)), "--out", str(out), "--count", "3"]
+    assert main(command) == 1
+    assert "000002.png: is there already and was not made by this command" in capsys.readouterr().err
+    assert [(path.name, path.read_bytes()) for path in out.glob("[!.]*")] == [("000002.png", b"a photo")]
+    (out / "000002.png").unlink()
+    assert main(command) == main(command) == 0  # what it made itself it makes again
+
+
 def test_there_are_no_more_pictures_than_samples(tmp_path: Path) -> None:
     command = ["preview", str(recording(tmp_path)), "--out", str(tmp_path / "out"), "--validation"]
     assert main(command) == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000000.png", "000001.png"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["000000.png", "000001.png"]
 
 
 def test_augmented_pictures_are_others(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from avtar_ros.bags.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, FRAME_ID, decode_map, truth_topic
+from avtar_ros.errors import AvtarError
 from avtar_ros.tasks import TASKS
 from training.data.synthetic_rooms import render_sequence
 from training.scenes import FIRST_STAMP_NS, write_bag, write_previews
@@ -21,13 +22,18 @@ WIDTH, HEIGHT, SEED, FRAMES, RATE = 64, 48, 11, 5, 10.0
 
 def test_a_preview_a_room(tmp_path: Path) -> None:
     write_previews(tmp_path / "new" / "folder", [3, 4], WIDTH, HEIGHT)
-    pictures = {path.name: cv2.imread(str(path)) for path in (tmp_path / "new" / "folder").iterdir()}
+    pictures = {path.name: cv2.imread(str(path)) for path in (tmp_path / "new" / "folder").glob("[!.]*")}
     assert pictures.keys() == {"room_3.png", "room_4.png"}
     for picture in pictures.values():
         assert picture.shape[0] >= HEIGHT
         assert picture.shape[1] * picture.shape[0] >= 5 * WIDTH * HEIGHT, "the image and four maps"
         assert picture.std() > 10
     assert not np.array_equal(*pictures.values())
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/room_4.png").write_bytes(b"a photo")
+    with pytest.raises(AvtarError, match=r"room_4\.png: is there already"):
+        write_previews(tmp_path / "photos", [3, 4], WIDTH, HEIGHT)
+    assert [path.name for path in (tmp_path / "photos").glob("[!.]*")] == ["room_4.png"]
 
 
 @pytest.fixture(scope="module")

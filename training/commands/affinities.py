@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     card = load_checkpoint(model).card if model.suffix == ".safetensors" else read_onnx_card(model)
     try:
         show(affinity_text(card))
-        write_affinity_picture(card, options.out)
+        write_affinity_picture(card, options.out, [model])
     except TrainingError as error:
         raise TrainingError(f"{model}: {error}") from None
     show(f"row: the task that helps, column: the task that is helped; drawn in {options.out}")

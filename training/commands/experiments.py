@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 
 from avtar_ros.command_line import DONE, Command, show
-from avtar_ros.files import make_folder, write_text
+from avtar_ros.files import write_text
+from avtar_ros.outputs import OutputFolder
 from training.overrides import add_set
 
+TABLE = "table.md"
 DESCRIPTION = (
     "Train a config with each task alone, with more and more of its tasks, and with all of them "
     "without TROA, TAA and TSN, with several seeds; print means, spreads and gains. Run again, it continues."
@@ -29,8 +31,9 @@ def run(options: argparse.Namespace, command: str) -> int:
     config = load_config(options.config, settings=options.set)
     folder = options.out or Path("runs") / config.file_name
     text = table(run_experiments(config, options.seeds, folder), config.tasks)
-    make_folder(folder)
-    write_text(folder / "table.md", text + "\n")
+    with OutputFolder(folder) as output:
+        output.claim(TABLE)
+        write_text(folder / TABLE, text + "\n")
     show(text)
     return DONE
 

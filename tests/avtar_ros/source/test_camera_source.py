@@ -168,6 +168,20 @@ def test_the_stamp_log_tells_which_recorded_stamp_became_which(
     assert not log.with_name(log.name + ".partial").exists()
 
 
+def test_the_stamp_log_takes_the_place_of_no_file_of_others(play: Play, tmp_path: Path) -> None:
+    bag = tiny_bags.write_truth_bag(tmp_path / "drive.mcap", FRAMES)
+    notes, before = tmp_path / "notes.txt", bag.read_bytes()
+    notes.write_text("mine")
+    for path, reason in ((notes, "is there already"), (bag, "is what is read")):
+        process = play(bag, stamp_log=str(path))
+        assert process.wait() == 1
+        assert f"parameter stamp_log: {path}: {reason}" in process.output
+    assert (notes.read_text(), bag.read_bytes()) == ("mine", before)
+    log = tmp_path / "stamps.jsonl"
+    over_its_own = [play(bag, stamp_log=str(log), wait_for_subscriber=0.0).wait() for _ in range(2)]
+    assert over_its_own == [0, 0]
+
+
 def test_several_cameras_are_played_at_once(client: Client, play: Play, tmp_path: Path) -> None:
     inboxes = [client.inbox(Image, f"{camera}/image_raw") for camera in ("front", "rear")]
     log = tmp_path / "stamps.jsonl"

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from avtar_ros.files import write_bytes, write_text
 from avtar_ros.meaning import SemanticClass
+from avtar_ros.outputs import OutputFolder
 from training.data.class_files import CLASSES as CLASSES_FILE
 from training.data.class_files import write_classes
 from training.data.intrinsics import INTRINSICS
@@ -38,6 +39,7 @@ SHARD = 40
 VIEWS = 4
 """Pictures of one room."""
 FOLDERS = ("images", "depth", "normals", "segmentation", "edges")
+SHARDS, RECIPE, LICENSES = "shards", "recipe.json", "LICENSES"
 MAX_DEPTH_M = 65.0
 
 
@@ -65,14 +67,25 @@ class Job:
 def write_path_traced(job: Job, processes: int) -> dict[str, int]:
     """Render what the folder lacks; how many images there are of each kind of room.
 
-    Raises TrainingError if the tracer or the furniture is missing, or the folder is of another recipe.
+    Raises TrainingError if the tracer or the furniture is missing, or the folder is of another recipe, AvtarError where
+    it has files of others.
     """
     catalogue = Catalogue(job.furniture)
     mitsuba()  # found missing here, not in every process
-    for name in (*FOLDERS, "shards"):
-        (job.out / name).mkdir(parents=True, exist_ok=True)
+    with OutputFolder(job.out) as output:
+        output.claim(*FOLDERS, SHARDS, RECIPE, LICENSES, CLASSES_FILE, INTRINSICS, ours=_is_of_a_rendering)
+        return _write_all(job, catalogue, processes)
+
+
+def _is_of_a_rendering(path: Path) -> bool:
+    return path.with_name(RECIPE).is_file() and path.with_name(SHARDS).is_dir()
+
+
+def _write_all(job: Job, catalogue: Catalogue, processes: int) -> dict[str, int]:
+    for name in (*FOLDERS, SHARDS):
+        (job.out / name).mkdir(exist_ok=True)
     _agree(job)
-    write_text(job.out / "LICENSES", credits_text(catalogue))
+    write_text(job.out / LICENSES, credits_text(catalogue))
     write_classes(job.out / CLASSES_FILE, tuple(SemanticClass(*c) for c in CLASSES))
     missing = [number for number in range(len(job.shards())) if not _shard_file(job.out, number).exists()]
     done = job.images - sum(len(job.shards()[number]) for number in missing)
@@ -167,14 +180,14 @@ def _write(path: Path, picture: NDArray[Any], parameters: list[int]) -> None:
 
 
 def _shard_file(out: Path, number: int) -> Path:
-    return out / "shards" / f"{number:05d}.json"
+    return out / SHARDS / f"{number:05d}.json"
 
 
 def _gather(out: Path) -> dict[str, int]:
     """Write intrinsics.json of all finished shards; how many images there are of each kind of room and view."""
     cameras: dict[str, list[float]] = {}
     kinds: dict[str, int] = {}
-    for path in sorted((out / "shards").glob("*.json")):
+    for path in sorted((out / SHARDS).glob("*.json")):
         for name, record in json.loads(path.read_text(encoding="utf-8")).items():
             cameras[name] = record["camera"]
             for kind in (record["room"], f"{record['view']} view"):
@@ -185,7 +198,7 @@ def _gather(out: Path) -> dict[str, int]:
 
 
 def _agree(job: Job) -> None:
-    path = job.out / "recipe.json"
+    path = job.out / RECIPE
     recipe = job.recipe()
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))

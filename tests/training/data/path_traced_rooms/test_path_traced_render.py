@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from avtar_ros.errors import AvtarError
 from training.data.config import FolderConfig
 from training.data.datasets import open_dataset
 from training.data.path_traced_rooms.cameras import View
@@ -132,6 +133,16 @@ def test_what_is_missing_is_rendered_again_just_as_it_was(rendered: Path) -> Non
     write_path_traced(Job(rendered, images=2, seed=3, width=WIDTH, height=HEIGHT, samples=1), processes=1)
     assert {name: (rendered / name).read_bytes() for name in names} == before
     assert sorted(json.loads((rendered / "intrinsics.json").read_text())) == ["000000", "000001"]
+
+
+def test_a_folder_of_ones_own_images_is_left_alone(rendered: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/000000.jpg").write_bytes(b"a photo")
+    with pytest.raises(AvtarError, match="images: is there already"):
+        write_path_traced(Job(tmp_path, images=2, width=WIDTH, height=HEIGHT, samples=1), processes=1)
+    assert [path.name for path in tmp_path.rglob("[!.]*")] == ["images", "000000.jpg"]
+    (rendered / ".avtar_ros").unlink()  # as folders are that were rendered before there were markers
+    write_path_traced(Job(rendered, images=2, seed=3, width=WIDTH, height=HEIGHT, samples=1), processes=1)
 
 
 def test_a_folder_of_another_recipe_is_left_alone(rendered: Path) -> None:
