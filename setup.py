@@ -85,7 +85,7 @@ setup(
             "pydantic>=2.11",
             "safetensors>=0.4",
             "scipy>=1.10",
-            "torch>=2.9",
+            "torch>=2.13",
             "transformers>=4.50",
         ],
         # The documentation as a site: `make docs`.

@@ -116,7 +116,9 @@ class PhaseConfig(Section):
     balancing: Literal["fixed", "uncertainty", "pcgrad"] = "fixed"
     learns: tuple[str, ...] = ()
     """The tasks whose labels are used, all if none is named; the others' heads stay as they are."""
-    bfloat16: bool = True
+    bfloat16: bool | None = None
+    """Matrix products in bfloat16, in half the memory; where nothing is said, on devices that compute in it: those that
+    have to convert take ten times as long as with float32."""
 
 
 class TargetConfig(Section):

@@ -128,6 +128,7 @@ class PhaseRun:
         self.path = folder / LAST
         self.card = new_card(config, before)
         self.device = processes.device()
+        self.bfloat16 = processes.computes_bfloat16() if phase.bfloat16 is None else phase.bfloat16
         self.model = build_model(config, phase.trains, self.card, before).to(self.device)
         self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
         weights = config.loss_weights | phase.loss_weights
@@ -155,7 +156,8 @@ class PhaseRun:
         """
         phase = self.phase
         if processes.is_main():
-            show(f"phase {phase.name}\n{parameter_table(self.model)}")
+            precision = "bfloat16" if self.bfloat16 else "float32"
+            show(f"phase {phase.name}, in {precision}\n{parameter_table(self.model)}")
         began = time.monotonic()
         hidden = not processes.is_main()
         bar = Progress(total=phase.steps, initial=self.step, unit="step", desc=phase.name, disable=hidden)
@@ -214,7 +216,7 @@ class PhaseRun:
         return total
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.phase.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             raw: dict[str, Tensor] = self.model(batch.image)
         return raw
 

@@ -32,6 +32,14 @@ def device() -> torch.device:
     return torch.device(join().device)
 
 
+def computes_bfloat16() -> bool:
+    """Whether the device has instructions for bfloat16."""
+    if device().type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("bf16"))  # of x86-64, of ARM
+
+
 def count() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 

@@ -90,3 +90,18 @@ def test_tensorboard_gets_every_evaluation(tmp_path: Path) -> None:
     for kind, key in (("losses", "depth"), ("metrics", "segmentation.miou")):
         shown = [(e.step, e.value) for e in events.Scalars(f"{kind}/{key}")]
         assert shown == [(line["step"], pytest.approx(line[kind][key], rel=1e-5)) for line in logged]
+
+
+@pytest.mark.parametrize("asked", [None, True, False])
+@pytest.mark.parametrize("able", [True, False])
+def test_steps_are_in_bfloat16_where_the_device_computes_in_it_or_where_it_is_asked_for(
+    asked: bool | None, able: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = {"avx512_bf16": able, "avx2": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
+    config = tiny.run_config(phases=[tiny.phase("adapters", bfloat16=asked)])
+    run = PhaseRun(config, config.phases[0], tmp_path, None)
+    seen: list[torch.dtype] = []
+    run.model.heads["depth"].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    run.train_step(tiny.batch(2))
+    assert seen == [torch.bfloat16 if (able if asked is None else asked) else torch.float32]
