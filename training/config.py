@@ -48,7 +48,7 @@ class ModelConfig(Section):
     decoder_channels: Positive = 64
     detail: tuple[Positive, ...] = ()
     """Channels of a convolutional path from the image at a half, a quarter and so on of its size, which the heads then
-    read; without it they read the decoder's grid and every place of it makes a square of pixels."""
+    read beside the decoder's grid; without it every place of that grid makes a square of pixels."""
     taa: bool = True
     tsn: bool = True
 

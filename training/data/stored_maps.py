@@ -22,8 +22,8 @@ from training.section import PositiveReal, Real, Section, fault
 
 MAP_ENDINGS = (".png", ".tif", ".tiff", ".npy")
 MILLIMETRE = 0.001
-AWAY = 0.5
-"""Share of normals that point away from the camera beyond which they are in another frame."""
+AWAY = 0.3
+"""Mean z of normals beyond which they are in another frame. Below it, a wide camera's walls may well have z above 0."""
 
 
 class StoredConfig(Section):
@@ -160,7 +160,7 @@ def _normals(stored: NDArray[Any], given: StoredNormalsConfig, _: StoredClasses 
     if bool(((length > 1.5) & ~unknown).any()):
         raise ValueError("has vectors that are no unit vectors")
     normals = np.where(unknown[..., None], np.float32(np.nan), vectors / np.maximum(length, 1e-6)[..., None])
-    if np.mean(normals[~unknown][:, 2] > 0) > AWAY:
+    if np.mean(normals[~unknown][:, 2]) > AWAY:
         other = "opengl" if given.frame == "optical" else "optical"
         raise ValueError(f"has normals that point away from the camera; try `maps.normals.frame: {other}`")
     return normals.astype(np.float32)

@@ -65,3 +65,20 @@ class DetailFusion(nn.Module):
             coarse = upsampled(self.narrowed[level](decoded), details[level])
             decoded = F.relu(self.convolutions[level](add_shared(coarse, details[level])))
         return decoded
+
+
+class DetailedHead(nn.Module):
+    """What a 1×1 convolution makes of the decoder's grid, enlarged, plus what a 3×3 one makes of the fused detail.
+
+    Meaning lies in the decoder's many channels and places in the few of the detail: neither has to go through the other.
+    """
+
+    def __init__(self, decoder_channels: int, detail_channels: int, outputs: int) -> None:
+        super().__init__()
+        self.coarse = nn.Conv2d(decoder_channels, outputs, 1)
+        self.fine = nn.Conv2d(detail_channels, outputs, 3, padding=1)
+
+    def forward(self, decoded: Tensor, fused: Tensor) -> Tensor:
+        """Features (B, C, h, w) and detail (B, C', H, W) to raw output (B, outputs, H, W)."""
+        fine = self.fine(fused)
+        return upsampled(self.coarse(decoded), fine) + fine

@@ -13,7 +13,7 @@ from training.config import ModelConfig
 from training.models.adapter import AdapterCondition, VisionAdapterLayer
 from training.models.backbone import Backbone
 from training.models.decoder import LightDecoder, upsampled
-from training.models.detail import DetailFusion, DetailStem
+from training.models.detail import DetailedHead, DetailFusion, DetailStem
 from training.models.stages import ReplacedLayer, Stage, Tokens
 from training.models.swin_decoder import SwinDecoder
 from training.models.task_embedding import TaskEmbedding
@@ -56,7 +56,10 @@ class MultitaskModel(nn.Module):
         self.detail_fusion = DetailFusion(config.decoder_channels, config.detail) if config.detail else None
         outputs = {name: LEARNT[name].channels(card) for name in card.tasks}
         self.heads = nn.ModuleDict(
-            {name: nn.Conv2d(config.detail[0], channels, 3, padding=1) for name, channels in outputs.items()}
+            {
+                name: DetailedHead(config.decoder_channels, config.detail[0], channels)
+                for name, channels in outputs.items()
+            }
             if config.detail
             else {
                 name: nn.Sequential(
@@ -111,11 +114,11 @@ class MultitaskModel(nn.Module):
                 sets = tasks
             tokens = stage.leave(tokens)
             features.append(stage.feature(tokens.grid))
-        decoded = self.decoder(features)
+        read = [self.decoder(features)]
         if self.detail_stem is not None and self.detail_fusion is not None:
-            decoded = self.detail_fusion(decoded, self.detail_stem(normalised))
-        per_task = decoded.unflatten(0, (sets, -1)).expand(tasks, -1, -1, -1, -1).unbind()
-        raw = {name: self.heads[name](own) for name, own in zip(self.card.tasks, per_task, strict=True)}
+            read.append(self.detail_fusion(read[0], self.detail_stem(normalised)))
+        per_task = zip(*(grid.unflatten(0, (sets, -1)).expand(tasks, -1, -1, -1, -1).unbind() for grid in read))
+        raw = {name: self.heads[name](*own) for name, own in zip(self.card.tasks, per_task, strict=True)}
         return {name: upsampled(values, image.permute(0, 3, 1, 2)) for name, values in raw.items()}
 
     def _stage_adapters(self) -> Iterable[Sequence[VisionAdapterLayer]]:

@@ -135,6 +135,15 @@ def test_normals_of_other_frames(tmp_path: Path) -> None:
         batch(tmp_path)
 
 
+def test_walls_at_the_border_of_a_wide_picture_may_turn_from_its_middle(tmp_path: Path) -> None:
+    """A camera of 90° that looks along a corridor sees walls whose normals have z > 0, on more than half of it."""
+    stored = full(0, np.float32, 3)
+    stored[:] = NORMAL
+    stored[:, : stored.shape[1] * 2 // 3] = [0.98, 0, 0.199]
+    found = one_map(tmp_path, "normals", stored, ".npy")
+    np.testing.assert_allclose(found[:, 0], np.broadcast_to([0.98, 0, 0.199], found[:, 0].shape), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("value", "dtype", "ending", "formats", "edge"),
     [

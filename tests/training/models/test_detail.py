@@ -78,8 +78,11 @@ def test_a_flat_feature_gives_a_flat_map() -> None:
     """No pattern of the grid: what a pixel shuffle leaves where its weights differ from place to place."""
     model = network()
     tiny.stir(model)
-    flat = torch.randn(1, DETAIL[0], 1, 1).expand(4, DETAIL[0], 24, 32)
-    model.detail_fusion.forward = lambda *_: flat
+    detail = torch.randn(1, DETAIL[0], 1, 1).expand(4, DETAIL[0], 24, 32)
+    width = model.heads["depth"].coarse.in_channels
+    decoded = torch.randn(1, width, 1, 1).expand(4, width, 12, 16)
+    model.decoder.forward = lambda *_: decoded
+    model.detail_fusion.forward = lambda *_: detail
     for raw in model(tiny.batch(1).image).values():
         torch.testing.assert_close(raw[..., 4:-4, 4:-4], raw[..., 24:25, 32:33].expand_as(raw[..., 4:-4, 4:-4]))
 

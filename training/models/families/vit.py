@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models.stages import Family, Layers, ReplacedLayer, Stage, Tokens, as_grid, identity, same
+from training.models.stages import Family, Layers, ReplacedLayer, Stage, Tokens, as_grid, identity
 
 STAGES = 4
 
@@ -35,11 +36,20 @@ def _stages(model: Any, layers: Layers) -> list[Stage]:
             enter=identity if i else partial(_embed, model.embeddings),
             layers=[partial(_run, layer) for layer in layers[i]],
             leave=identity,
-            feature=model.layernorm if config.apply_layernorm else same,
+            feature=partial(_standardised, config.layer_norm_eps),
             upscale=max(1, finest >> i),
         )
         for i in range(len(layers))
     ]
+
+
+def _standardised(eps: float, grid: Tensor) -> Tensor:
+    """Every token with mean 0 and spread 1 over its channels.
+
+    The backbone's own last norm is made for its last layer: after it, what earlier layers give has four to five times
+    that spread and single channels thirty times, beside which a decoder does not hear the detail path.
+    """
+    return F.layer_norm(grid, grid.shape[-1:], eps=eps)
 
 
 def _embed(embeddings: Any, tokens: Tokens) -> Tokens:
