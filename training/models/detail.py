@@ -70,7 +70,7 @@ class DetailFusion(nn.Module):
 class DetailedHead(nn.Module):
     """What a 1×1 convolution makes of the decoder's grid, enlarged, plus what a 3×3 one makes of the fused detail.
 
-    Meaning lies in the decoder's many channels and places in the few of the detail: neither has to go through the other.
+    Meaning lies in the decoder's many channels, places in the few of the detail: neither has to pass the other.
     """
 
     def __init__(self, decoder_channels: int, detail_channels: int, outputs: int) -> None:

@@ -117,7 +117,9 @@ class MultitaskModel(nn.Module):
         read = [self.decoder(features)]
         if self.detail_stem is not None and self.detail_fusion is not None:
             read.append(self.detail_fusion(read[0], self.detail_stem(normalised)))
-        per_task = zip(*(grid.unflatten(0, (sets, -1)).expand(tasks, -1, -1, -1, -1).unbind() for grid in read))
+        per_task = zip(
+            *(grid.unflatten(0, (sets, -1)).expand(tasks, -1, -1, -1, -1).unbind() for grid in read), strict=True
+        )
         raw = {name: self.heads[name](*own) for name, own in zip(self.card.tasks, per_task, strict=True)}
         return {name: upsampled(values, image.permute(0, 3, 1, 2)) for name, values in raw.items()}
 
