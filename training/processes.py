@@ -35,7 +35,7 @@ def device() -> torch.device:
 def computes_bfloat16() -> bool:
     """Whether the device has instructions for bfloat16."""
     if device().type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     has = torch.cpu.get_capabilities()
     return bool(has.get("avx512_bf16") or has.get("bf16"))  # of x86-64, of ARM
 

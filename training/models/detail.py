@@ -80,5 +80,5 @@ class DetailedHead(nn.Module):
 
     def forward(self, decoded: Tensor, fused: Tensor) -> Tensor:
         """Features (B, C, h, w) and detail (B, C', H, W) to raw output (B, outputs, H, W)."""
-        fine = self.fine(fused)
+        fine: Tensor = self.fine(fused)
         return upsampled(self.coarse(decoded), fine) + fine
