@@ -19,12 +19,11 @@ from avtar_ros.model_card import ModelCard
 from avtar_ros.predict.lens import Lens
 from avtar_ros.predict.points import Points
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TASKS, Maps, TaskMap
+from avtar_ros.tasks.depth import shown_range
 
 PANEL = (480, 360)
 """The most that each of the pictures side by side is wide and high, in pixels."""
 OVERLAY = 0.6
-SHOWN = (2, 98)
-"""Percentiles of depth that the colours range over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,13 +101,10 @@ class PredictedMaps(Mapping[str, TaskMap]):
         return rendering.overlay(self.image, picture, OVERLAY) if TASKS[task].overlaid else picture
 
     def depth_range(self) -> tuple[float, float]:
-        """The range of depth in metres, but for the SHOWN least and most of it; the model's where nothing is known."""
-        known = self.depth[np.isfinite(self.depth) & (self.depth > 0)]
+        """The range of depth in metres, but for the least and most of it; the model's where nothing is known."""
         assert self.card.depth is not None
-        if not known.size:
-            return self.card.depth.min_m, self.card.depth.max_m
-        near, far = np.percentile(known, SHOWN)
-        return float(near), float(max(far, near * 1.1))
+        found = shown_range([self.depth], self.card.depth)
+        return found.min_m, found.max_m
 
     def picture(
         self, tasks: Sequence[str] | None = None, near_m: float | None = None, far_m: float | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.meaning import Meaning
+from avtar_ros.meaning import DepthRange, Meaning
 from avtar_ros.rendering import Image
 from avtar_ros.tasks.depth_metrics import DepthMetric, DisparityAlignedMetric, MedianScaledMetric
 from avtar_ros.tasks.metric import Figure, TaskMap
@@ -17,6 +17,8 @@ from avtar_ros.tasks.task import Difference, Stability, Storage, Task
 from avtar_ros.tasks.words import Words
 
 SIGNIFICANT_BITS = 10
+SHOWN = (2, 98)
+"""Percentiles of depth between which colours are spread where they are to fit what is shown."""
 
 
 def color_depth(depth: NDArray[np.float32], meaning: Meaning) -> Image:
@@ -28,6 +30,15 @@ def color_depth(depth: NDArray[np.float32], meaning: Meaning) -> Image:
     levels = np.clip(nearness, 0, 255).astype(np.uint8)
     colors = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     return cv2.bitwise_and(colors, colors, mask=known.view(np.uint8)).astype(np.uint8, copy=False)
+
+
+def shown_range(depths: Sequence[TaskMap], otherwise: DepthRange) -> DepthRange:
+    """What to spread colours over to fit these maps: their SHOWN percentiles, or `otherwise` where all is unknown."""
+    known = np.concatenate([np.ravel(depth[np.isfinite(depth) & (depth > 0)]) for depth in depths] or [np.empty(0)])
+    if not known.size:
+        return otherwise
+    near, far = (float(value) for value in np.percentile(known, SHOWN))
+    return DepthRange(near, max(far, near * 1.1), otherwise.focal_px)
 
 
 def _relative(reference: TaskMap, other: TaskMap) -> NDArray[np.float64]:

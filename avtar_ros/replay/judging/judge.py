@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros import rendering
+from avtar_ros.meaning import Meaning
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame
 from avtar_ros.replay.judging.consistency import DepthNormalsMeter, EdgesBoundariesMeter
@@ -46,17 +47,41 @@ OVERLAY_OPACITY = 0.6
 
 @dataclass(frozen=True)
 class Picture:
-    """A small RGB picture with a title, and the truth in the same colours where that is known."""
+    """A small RGB picture with a title, and the truth in the same colours where that is known.
+
+    Where colours are spread over a range, `depth` and `true_depth` are what they show.
+    """
 
     title: str
     image: rendering.Image
     truth: rendering.Image | None = None
+    depth: TaskMap | None = None
+    true_depth: TaskMap | None = None
+
+    def over(self, meaning: Meaning) -> Picture:
+        """The same with colours over the range of `meaning`; itself where they show no range."""
+        if self.depth is None:
+            return self
+        image, truth = (
+            None if depth is None else _small(DEPTH.colorize(depth, meaning)) for depth in (self.depth, self.true_depth)
+        )
+        assert image is not None
+        return replace(self, image=image, truth=truth)
 
 
 @dataclass(frozen=True)
 class ShownFrame:
     stamp_ns: int
     pictures: tuple[Picture, ...]
+
+    @property
+    def depths(self) -> list[TaskMap]:
+        """The depth in its pictures, predicted and true."""
+        return [depth for p in self.pictures for depth in (p.depth, p.true_depth) if depth is not None]
+
+    def over(self, meaning: Meaning) -> ShownFrame:
+        """The same with its pictures' colours over the range of `meaning`."""
+        return replace(self, pictures=tuple(picture.over(meaning) for picture in self.pictures))
 
 
 @dataclass(frozen=True)
@@ -236,8 +261,10 @@ def show(frame: Frame, maps: Maps, truth: Maps, card: ModelCard) -> ShownFrame:
     image = _small(frame.image)
     pictures = [Picture("Image", image)]
     for task, task_map in maps.items():
-        known = _colored(task, truth[task], image, card) if task in truth else None
-        pictures.append(Picture(TASKS[task].title, _colored(task, task_map, image, card), known))
+        seen, known = _shrunk(task_map, image), _shrunk(truth[task], image) if task in truth else None
+        true_colors = None if known is None else _colored(task, known, image, card)
+        picture = Picture(TASKS[task].title, _colored(task, seen, image, card), true_colors)
+        pictures.append(replace(picture, depth=seen, true_depth=known) if task == DEPTH.name else picture)
     return ShownFrame(frame.stamp_ns, tuple(pictures))
 
 
@@ -247,10 +274,15 @@ def fit(truth: TaskMap, prediction: TaskMap) -> TaskMap:
     return cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
-def _colored(task: str, task_map: TaskMap, image: rendering.Image, card: ModelCard) -> rendering.Image:
+def _shrunk(task_map: TaskMap, image: rendering.Image) -> TaskMap:
+    """No larger than the picture of its image: there is less to colour and to keep then."""
     height, width = image.shape[:2]
-    if task_map.shape[1] > width:  # first, for there is less to colour then
-        task_map = cv2.resize(task_map, (width, height), interpolation=cv2.INTER_NEAREST)
+    if task_map.shape[1] <= width:
+        return task_map
+    return cv2.resize(task_map, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _colored(task: str, task_map: TaskMap, image: rendering.Image, card: ModelCard) -> rendering.Image:
     colors = _small(TASKS[task].colorize(task_map, card))
     return rendering.overlay(image, colors, OVERLAY_OPACITY) if TASKS[task].overlaid else colors
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from avtar_ros.metrics import needs_truth
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image
 from avtar_ros.replay.judging.frame_table import FrameTable
-from avtar_ros.replay.judging.judge import CLASS_IOU, CLASS_SHARE, FrameTime, ShownFrame, WorstFrame
+from avtar_ros.replay.judging.judge import CLASS_IOU, CLASS_SHARE, FrameTime, Picture, ShownFrame, WorstFrame
 from avtar_ros.replay.report import charts
 from avtar_ros.tasks import TASKS
+from avtar_ros.tasks.depth import shown_range
 from avtar_ros.tasks.metric import Figure
 from avtar_ros.version import VERSION
 
@@ -83,6 +84,8 @@ class Report:
             lstrip_blocks=True,
         )
         environment.filters["data_uri"] = data_uri
+        worst = [item.frame for frames in self.worst.values() for item in frames]
+        fitted = fitted_card(self.card, [*self.shown, *worst])
         page = environment.get_template("report.html.j2").render(
             report=self,
             card=self.card,
@@ -93,8 +96,10 @@ class Report:
             glossary=self._glossary(),
             measured=self._tables(with_truth=False),
             breakdowns=self._breakdowns(),
-            timelines=self._timelines(),
-            slides=self._slides(),
+            timelines=self._timelines(fitted),
+            fitted=fitted,
+            frames=[self._frame(frame, fitted) for frame in self.shown],
+            slides=self._slides(fitted),
             script=Markup(SCRIPT),  # ours
             script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
             start_ns=min((t.stamp_ns for t in self.times), default=0),
@@ -139,7 +144,11 @@ class Report:
             found[name] = Breakdown(titles, rows)
         return found
 
-    def _timelines(self) -> dict[str, tuple[Markup, Sequence[WorstFrame]]]:
+    def _frame(self, frame: ShownFrame, fitted: ModelCard) -> tuple[int, list[tuple[Picture, Picture]]]:
+        """Its stamp, and its pictures in colours that fit the recording and in those of all reports on the model."""
+        return frame.stamp_ns, list(zip(frame.over(fitted).pictures, frame.pictures, strict=True))
+
+    def _timelines(self, fitted: ModelCard) -> dict[str, tuple[Markup, Sequence[WorstFrame]]]:
         """Under a title, each task's first figure over time, and the frames where it is worst."""
         found = {}
         start = min(self.table.stamps_ns, default=0)
@@ -152,14 +161,14 @@ class Report:
             title = _title(key, figure)
             unit = f"{figure.title} [{figure.unit}]" if figure.unit else figure.title
             chart = charts.timeline(at, values, "time [s]", unit, worst, lowest=figure.higher_is_better)
-            found[title] = (chart, frames)
+            found[title] = (chart, [replace(w, frame=w.frame.over(fitted)) for w in frames])
         return found
 
-    def _slides(self) -> list[Slide]:
+    def _slides(self, fitted: ModelCard) -> list[Slide]:
         """Each map of the frame in the middle, over its truth, or over the image where that is not known."""
         if not self.shown:
             return []
-        image, *maps = self.shown[len(self.shown) // 2].pictures
+        image, *maps = self.shown[len(self.shown) // 2].over(fitted).pictures
         return [
             Slide(picture.title, "Image" if picture.truth is None else "Ground truth",
                   image.image if picture.truth is None else picture.truth, picture.image)
@@ -175,6 +184,13 @@ class Report:
         start = self.times[0].stamp_ns
         seconds = [(t.stamp_ns - start) / 1e9 for t in self.times]
         return charts.timeline(seconds, _milliseconds(self.times), "time [s]", "latency [ms]")
+
+
+def fitted_card(card: ModelCard, frames: Sequence[ShownFrame]) -> ModelCard:
+    """The card with that range of depth which these frames show, for colours to be spread over."""
+    if card.depth is None:
+        return card
+    return card.replace(depth=shown_range([depth for frame in frames for depth in frame.depths], card.depth))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from avtar_ros.model_card import ModelCard
 from avtar_ros.plain_figures import figures_text
 from avtar_ros.replay.judging.judge import Judge, ShownFrame
 from avtar_ros.replay.judging.saved_sums import save_sums
-from avtar_ros.replay.report.report import Report, latency_figures
+from avtar_ros.replay.report.report import Report, fitted_card, latency_figures
 from avtar_ros.tasks import DEPTH
 from avtar_ros.tasks.metric import Figure
 
@@ -161,8 +161,11 @@ def _least_alike(judge: Judge) -> list[tuple[int, float]]:
 
 
 def _picture(frame: ShownFrame, card: ModelCard) -> bytes:
-    """A frame's image and maps side by side, over the legend of the classes, as PNG."""
-    row = rendering.side_by_side({picture.title: picture.image for picture in frame.pictures})
+    """A frame's image and maps side by side, over the legend of the classes, as PNG; colours of depth fit the frame."""
+    meaning = fitted_card(card, [frame])
+    ends = f": red {meaning.depth.min_m:.1f} m, blue {meaning.depth.max_m:.1f} m" if meaning.depth is not None else ""
+    pictures = {p.title + (ends if p.depth is not None else ""): p.image for p in frame.over(meaning).pictures}
+    row = rendering.side_by_side(pictures)
     sheet = np.vstack([row, rendering.legend(card, row.shape[1])])
     _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     return png.tobytes()

@@ -80,10 +80,36 @@ def test_all_pictures_are_seen_and_nothing_is_wider_than_the_window(
     run_of(card).write(tmp_path)
     browser.open(tmp_path / "report.html", width)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
-    broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth || i.clientWidth < 80).length"
-    assert browser.evaluate("document.querySelectorAll('#frames img').length") == 5 * (5 + 4)
+    broken = (
+        "[...document.images].filter(i => !i.complete || !i.naturalWidth || "
+        "(i.clientWidth < 80 && getComputedStyle(i).display != 'none')).length"
+    )
+    seen = "[...document.querySelectorAll('#frames img')].filter(i => i.clientWidth).length"
+    assert browser.evaluate(seen) == 5 * (5 + 4)
     browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert browser.evaluate(broken) == 0
+
+
+def test_colours_of_depth_fit_the_recording_until_the_models_range_is_asked_for(
+    browser: Browser, tmp_path: Path, card: ModelCard
+) -> None:
+    """In the recording it is 1 to 4 m far, and the tiny model's range is 0.1 to 20 m."""
+    run_of(card).write(tmp_path)
+    browser.open(tmp_path / "report.html", 390)
+
+    def ends() -> list[str]:
+        shown = "[...document.querySelectorAll('.ramp-ends')].filter(e => e.clientWidth).map(e => e.innerText)"
+        (found,) = browser.evaluate(shown)
+        return [found.split()[0], found.split()[-2]]
+
+    fitted, of_model = [1.0, 4.0], [DEPTH.min_m, DEPTH.max_m]
+    assert [float(end) for end in ends()] == pytest.approx(fitted, abs=0.15)
+    visible = "[...document.querySelectorAll('#frames img')].filter(i => i.clientWidth).map(i => i.src)"
+    before = browser.evaluate(visible)
+    browser.evaluate("document.querySelector('#whole-range').click(), 0")
+    assert [float(end) for end in ends()] == of_model
+    after = browser.evaluate(visible)
+    assert len(after) == len(before) and sum(a != b for a, b in zip(after, before, strict=True)) == 2 * 5
 
 
 def test_the_slider_uncovers_one_picture_and_covers_the_other(
