@@ -6,6 +6,7 @@ import resource
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,51 +21,91 @@ from training.data.batch import Batch
 from training.fit import PhaseRun
 from training.tasks import LEARNT
 
-CPU_PIXELS = 2**19
-"""How many pixels are enough for a step on a CPU, beside the two images that are the least."""
+CPU_PIXELS = 2**17
+"""How many pixels are enough for a step on a CPU: an image of the whole size has been looked at by then."""
+FEWEST_IMAGES = 2
+SMALLEST_SIDE = 64
+"""Pixels: smaller images may have none left in the coarsest features."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The batch of a step."""
+
+    images: int
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        return self.images * self.width * self.height
+
+    def smaller(self, stride: int) -> Step:
+        """With images halved until they have CPU_PIXELS, as long as sides stay multiples of the backbone's stride."""
+        halved = replace(self, width=self.width // 2, height=self.height // 2)
+        fits = all(side % (2 * stride) == 0 and side >= 2 * SMALLEST_SIDE for side in (self.width, self.height))
+        return halved.smaller(stride) if self.pixels > CPU_PIXELS and fits else self
+
+    def __str__(self) -> str:
+        return f"{self.images} images of {self.width}x{self.height}"
 
 
 def dry_run(config: RunConfig) -> list[float]:
     """Print what each phase trains, and the losses, time and memory of a step with its batch; gives the times in s.
 
-    No data is read and nothing fetched: a pretrained backbone whose `settings` name its architecture has random
-    weights here, unless the run starts from adapters alone, which fit no other backbone than their own. Raises
-    TrainingError where the config cannot work.
+    A CPU takes the step with fewer and smaller images, which is said; the time that is given is then that of as many
+    pixels as the phase's batch has. No data is read and nothing fetched: a pretrained backbone whose `settings` name
+    its architecture has random weights here, unless the run starts from adapters alone, which fit no other backbone
+    than their own. Raises TrainingError where the config cannot work.
     """
     before = starting_point(config)
     backbone = config.model.backbone
     if "model_type" in backbone.settings and not (before and before.backbone_digest):
         backbone = backbone.model_copy(update={"pretrained": None})
     config = config.model_copy(update={"model": config.model.model_copy(update={"backbone": backbone})})
+    _say(f"building the network, to look at an image of {config.data.width}x{config.data.height} ...")
     check_buildable(config, before)
     times = []
     with tempfile.TemporaryDirectory() as folder:
         for phase in config.phases:
-            whole, phase = phase, _rehearsed(phase, config)
-            run = PhaseRun(config, phase, Path(folder) / phase.name, before)
+            _say(f"building phase {phase.name} as it starts ...")
+            rehearsed = _rehearsed(phase, config)
+            run = PhaseRun(config, rehearsed, Path(folder) / phase.name, before)
             show(f"phase {phase.name}\n{parameter_table(run.model)}", flush=True)
-            images = phase.batch_size
-            of_all = f" of the phase's {whole.batch_size}" if images < whole.batch_size else ""
-            Progress.remark(f"one step with {images}{of_all} images, on the {run.device.type} ...", sys.stderr)
-            batch = random_batch(run.card, images, phase.downscale).to(run.device)
+            whole = Step(phase.batch_size, config.data.width // phase.downscale, config.data.height // phase.downscale)
+            step = replace(whole, images=rehearsed.batch_size)
+            if run.device.type == "cpu":
+                step = step.smaller(run.model.backbone.stages[0].stride)
+            of_all = f", of the phase's {whole}" if step != whole else ""
+            numbers = "bfloat16" if rehearsed.bfloat16 else "float32"
+            _say(f"one step with {step}{of_all}, in {numbers} on the {run.device.type} ...")
+            batch = random_batch(run.card, step.images, config.data.width // step.width).to(run.device)
             if run.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(run.device)
             began = time.monotonic()
             losses = run.train_step(batch, batch if config.target else None)
-            times.append(seconds := time.monotonic() - began)
+            seconds = time.monotonic() - began
+            times.append(seconds * whole.pixels / step.pixels)
             show("  ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
             peak = _peak_gb(run.device)
-            show(f"a step of {images} images: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
+            show(f"a step of {step}: {seconds:.1f} s on this machine, peak {peak:.1f} GB")
+            if step != whole:
+                show(f"a step of {whole} would take about {times[-1]:.0f} s")
     return times
 
 
 def _rehearsed(phase: PhaseConfig, config: RunConfig) -> PhaseConfig:
-    """The phase, on a CPU with so much of its batch that a step does not take minutes."""
+    """The phase, on a CPU with few of its images and in numbers that it has units for: a step takes seconds then."""
     if processes.device().type != "cpu":
         return phase
     pixels = config.data.width * config.data.height // phase.downscale**2
-    images = min(phase.batch_size, max(2, CPU_PIXELS // pixels))
-    return phase.model_copy(update={"batch_size": images, "accumulate": min(phase.accumulate, images)})
+    images = min(phase.batch_size, max(FEWEST_IMAGES, CPU_PIXELS // pixels))
+    accumulate = phase.accumulate if images == phase.batch_size else 1
+    return phase.model_copy(update={"batch_size": images, "accumulate": accumulate, "bfloat16": False})
+
+
+def _say(what: str) -> None:
+    Progress.remark(what, sys.stderr)
 
 
 def random_batch(card: ModelCard, images: int, downscale: int = 1) -> Batch:

@@ -13,7 +13,7 @@ from tests.training import tiny
 from tests.training.shipped import CONFIGS, asked_for, load_shipped
 from training.cli import main
 from training.config import RunConfig, load_config
-from training.dry_run import _peak_gb, dry_run
+from training.dry_run import Step, _peak_gb, dry_run
 from training.errors import TrainingError
 from training.overrides import override
 
@@ -37,14 +37,29 @@ def test_a_dry_run_needs_no_data_and_leaves_nothing(tmp_path: Path, capsys: pyte
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["nyud"])
-def test_the_papers_network_is_built_and_runs_a_step(name: str, tmp_path: Path,
-                                                     capsys: pytest.CaptureFixture[str]) -> None:
-    """At a size and batch that a small machine can do."""
-    config = load_shipped(name)
-    data = config.data.model_copy(update={"width": 128, "height": 96})
-    phases = tuple(phase.model_copy(update={"batch_size": 2, "accumulate": 1}) for phase in config.phases)
-    dry_run(config.model_copy(update={"data": data, "phases": phases}))
-    assert "a step of 2 images" in capsys.readouterr().out
+def test_the_papers_network_is_built_and_runs_a_step(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a CPU of a size that this does in seconds, with the time that the whole would take."""
+    (seconds,) = dry_run(load_shipped(name))
+    out, said = capsys.readouterr()
+    assert "a step of 2 images of 160x120: " in out
+    assert f"a step of 8 images of 640x480 would take about {seconds:.0f} s" in out
+    assert "one step with 2 images of 160x120, of the phase's 8 images of 640x480, in float32 on the cpu ..." in said
+
+
+@pytest.mark.parametrize(
+    ("whole", "stride", "expected"),
+    [
+        (Step(2, 640, 480), 4, Step(2, 160, 120)),
+        (Step(16, 256, 192), 4, Step(16, 128, 96)),
+        (Step(2, 224, 168), 14, Step(2, 224, 168)),
+        (Step(64, 224, 168), 14, Step(64, 112, 84)),
+        (Step(64, 252, 168), 14, Step(64, 126, 84)),
+        (Step(64, 210, 168), 14, Step(64, 210, 168)),
+        (Step(99, 128, 96), 4, Step(99, 128, 96)),
+    ],
+)
+def test_images_of_a_step_are_halved_as_far_as_they_fit(whole: Step, stride: int, expected: Step) -> None:
+    assert whole.smaller(stride) == expected
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
