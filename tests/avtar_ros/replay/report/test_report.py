@@ -112,6 +112,32 @@ def test_colours_of_depth_fit_the_recording_until_the_models_range_is_asked_for(
     assert len(after) == len(before) and sum(a != b for a, b in zip(after, before, strict=True)) == 2 * 5
 
 
+def test_what_is_printed_is_dark_on_white_whatever_the_screen_is(
+    browser: Browser, tmp_path: Path, card: ModelCard
+) -> None:
+    run_of(card).write(tmp_path)
+    browser.open(tmp_path / "report.html", dark=True)
+    brightness = (
+        "[getComputedStyle(document.querySelector('h1')).color, "
+        "getComputedStyle(document.querySelector('.surface')).backgroundColor]"
+        ".map(c => Math.max(...c.match(/[0-9]+/g).map(Number)))"
+    )
+    text, surface = browser.evaluate(brightness)
+    assert text > 200 and surface < 60
+    scheme = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[scheme])
+    text, surface = browser.evaluate(brightness)
+    browser.call("Emulation.setEmulatedMedia", media="")
+    assert text < 60 and surface > 200
+
+
+def test_tables_need_no_scrolling_on_a_laptop(browser: Browser, tmp_path: Path, card: ModelCard) -> None:
+    run_of(card).write(tmp_path)
+    browser.open(tmp_path / "report.html", 1280)
+    tables = "[...document.querySelectorAll('.scroll')]"
+    assert browser.evaluate(f"{tables}.filter(e => e.scrollWidth > e.clientWidth).length") == 0
+
+
 def test_the_slider_uncovers_one_picture_and_covers_the_other(
     browser: Browser, tmp_path: Path, card: ModelCard
 ) -> None:
