@@ -150,7 +150,7 @@ class Report:
 
     def _timelines(self, fitted: ModelCard) -> dict[str, tuple[Markup, Sequence[WorstFrame]]]:
         """Under a title, each task's first figure over time, and the frames where it is worst."""
-        found = {}
+        found: dict[str, tuple[Markup, Sequence[WorstFrame]]] = {}
         start = min(self.table.stamps_ns, default=0)
         for key, frames in self.worst.items():
             figure = self.known[key]
