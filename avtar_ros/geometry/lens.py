@@ -104,6 +104,19 @@ def read_lens(info: Any, width: int, height: int, rectified: bool = False) -> Le
     return Lens(part, tuple(notes))
 
 
+def own_lens(info: Any, rectified: bool = False) -> Lens:
+    """The same of images of the size that CameraInfo gives them itself; one without notes where it gives none."""
+    roi = getattr(info, "roi", None)
+    try:
+        width, height = (
+            int(getattr(roi, side, 0) or getattr(info, side)) // max(1, int(getattr(info, f"binning_{axis}", 0) or 0))
+            for side, axis in (("width", "x"), ("height", "y"))
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        return Lens(None, (f"CameraInfo cannot be read ({error}).",))
+    return read_lens(info, width, height, rectified) if width > 0 and height > 0 else Lens(None)
+
+
 def _of_k_or_p(sensor: CameraModel, rectified: bool, notes: list[str]) -> CameraModel | None:
     """The sensor's lens by K, or by P for rectified images; by the other where that is not usable."""
     has_k, has_p = _usable(sensor.k, 9), _usable(sensor.p, 12)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from avtar_ros.geometry.lens import Lens, is_rectified, read_lens
+from avtar_ros.geometry.lens import Lens, is_rectified, own_lens, read_lens
 from avtar_ros.ros.events import passing_group, subscription_events
 from avtar_ros.ros.local_topics import LocalSubscription, LocalTopics
 from avtar_ros.ros.names import COMPRESSED, beside, check_topic
@@ -138,10 +138,13 @@ class NodeCamera:
 
     @property
     def info_fault(self) -> str | None:
-        """Why the newest CameraInfo is not used, as far as images have been seen."""
-        if self._lens is None or self._lens[2].model is not None:
+        """Why the newest CameraInfo is not used: for images of its own size, until one has come since."""
+        info, read = self.info, self._lens
+        if info is None:
             return None
-        return " ".join(self._lens[2].notes) or None
+        of_image = read is not None and read[1] is info
+        lens = read[2] if read is not None and of_image else own_lens(info, is_rectified(self.source.image_topic))
+        return None if lens.model is not None else " ".join(lens.notes) or None
 
     def _find_source(self) -> tuple[str, Any] | None:
         """The source now used while it is published; else the first that is, or would be if there is but one."""

@@ -97,7 +97,10 @@ def camera_status(
         "failed": counts.failed,
     }
     if not wanted_since_ns:
-        return Status(f"camera {camera}", Level.OK, "idle: nobody subscribes to its maps", camera, values)
+        level, message = Level.OK, "idle: nobody subscribes to its maps"
+        if info_fault:
+            level, message = Level.WARN, f"{message}; {info_fault}"
+        return Status(f"camera {camera}", level, message, camera, values)
 
     min_rate = settings.for_camera(settings.min_rate, camera)
     silent_s = (now_ns - max(wanted_since_ns, flow.newest_ns)) / 1e9

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avtar_ros.geometry.camera_model import rays
-from avtar_ros.geometry.lens import read_lens
+from avtar_ros.geometry.lens import Lens, own_lens, read_lens
 
 K = [60.0, 0, 48, 0, 60, 36, 0, 0, 1]
 P = [60.0, 0, 48, 0, 0, 60, 36, 0, 0, 0, 1, 0]
@@ -41,6 +41,18 @@ def test_what_cannot_be_true_is_not_used_and_said(changes: dict[str, Any], said:
     lens = read_lens(info(**changes), 96, 72)
     assert lens.model is None
     assert said in " ".join(lens.notes)
+
+
+def test_without_an_image_it_is_judged_at_its_own_size() -> None:
+    half = own_lens(info(binning_x=2, binning_y=2)).model
+    assert half is not None
+    assert (half.width, half.height, half.k[0]) == (48, 36, 30.0)
+    cut = own_lens(info(roi=SimpleNamespace(x_offset=8, y_offset=0, width=48, height=72))).model
+    assert cut is not None
+    assert (cut.width, cut.k[2]) == (48, 40.0)
+    assert own_lens(info(width=0)) == own_lens(info(height=0)) == Lens(None)
+    assert "cannot be read" in own_lens(info(width="wide")).notes[0]
+    assert "no sensor has" in own_lens(info(width=2**32 - 1)).notes[0]
 
 
 def test_a_region_outside_the_sensor_is_said() -> None:

@@ -116,6 +116,32 @@ def lens(**changes: Any) -> CameraInfo:
     return CameraInfo(**{**fields, **changes})
 
 
+def impossible() -> list[CameraInfo]:
+    inf, nan = float("inf"), float("nan")
+    return [
+        lens(d=[0.1] * 16), lens(d=[nan] * 5), lens(k=[inf, 0, 48, 0, 60, 36, 0, 0, 1], p=[0.0] * 12),
+        lens(k=[1e300, 0, 48, 0, 1e300, 36, 0, 0, 1]), lens(k=[-60.0, *[0.0] * 8], p=[nan] * 12),
+        lens(k=[1e-9, 0, 48, 0, 60, 36, 0, 0, 1]), lens(width=2**32 - 1),
+    ]
+
+
+def test_a_camera_info_that_cannot_be_true_is_told_when_it_comes_before_any_image(
+    client: Client, start: StartNode
+) -> None:
+    start()
+    infos = client.publisher(CameraInfo, "camera/camera_info")
+    client.await_subscriber(infos)
+
+    def status() -> str:
+        return next(s["message"] for s in stats(client)["diagnostics"] if s["name"] == "camera camera")
+
+    for info in impossible():
+        infos.publish(info)
+        client.wait_until(lambda: "CameraInfo" in status(), "the fault in diagnostics")
+        infos.publish(lens())
+        client.wait_until(lambda: "CameraInfo" not in status(), "the fault to go")
+
+
 def test_a_camera_info_that_cannot_be_true_stops_no_map_and_diagnostics_say_why(
     client: Client, start: StartNode
 ) -> None:
@@ -126,12 +152,6 @@ def test_a_camera_info_that_cannot_be_true_stops_no_map_and_diagnostics_say_why(
     infos = client.publisher(CameraInfo, "camera/camera_info")
     images = connect(client, depth, segmentation)
     client.await_subscriber(infos)
-    inf, nan = float("inf"), float("nan")
-    bad = [
-        lens(d=[0.1] * 16), lens(d=[nan] * 5), lens(k=[inf, 0, 48, 0, 60, 36, 0, 0, 1], p=[0.0] * 12),
-        lens(k=[1e300, 0, 48, 0, 1e300, 36, 0, 0, 1]), lens(k=[-60.0, *[0.0] * 8], p=[nan] * 12),
-        lens(k=[1e-9, 0, 48, 0, 60, 36, 0, 0, 1]), lens(width=2**32 - 1),
-    ]
 
     number = 0
 
@@ -145,7 +165,7 @@ def test_a_camera_info_that_cannot_be_true_stops_no_map_and_diagnostics_say_why(
         assert np.isfinite(np.frombuffer(depth[-1].data, np.float32)).all()
         return next(s["message"] for s in stats(client)["diagnostics"] if s["name"] == "camera camera")
 
-    for info in bad:
+    for info in impossible():
         infos.publish(info)
         client.wait_until(lambda: "CameraInfo" in status(), "the fault in diagnostics")
         infos.publish(lens())
