@@ -53,8 +53,8 @@ test-lowest:  ## run what runs on a robot with the oldest versions that setup.py
 	$(LOWEST_VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints-lowest.txt \
 	    '.[onnxruntime,ros-wheels]' onnx hypothesis pytest pytest-timeout pytest-xdist
 	$(LOWEST_VENV)/bin/python -m pytest -n 2 --dist loadfile tests/avtar_ros/bags tests/avtar_ros/demo \
-	    tests/avtar_ros/engines tests/avtar_ros/node tests/avtar_ros/source tests/avtar_ros/test_images.py \
-	    tests/avtar_ros/test_model_card.py tests/avtar_ros/test_perception.py tests/avtar_ros/test_transports.py
+	    tests/avtar_ros/engines tests/avtar_ros/node tests/avtar_ros/source tests/avtar_ros/imaging/test_images.py \
+	    tests/avtar_ros/test_model_card.py tests/avtar_ros/test_perception.py tests/avtar_ros/imaging/test_transports.py
 
 # On a machine without ROS, ROS_SOURCES is a folder with checkouts of launch, launch_ros, ros2cli, rosidl_runtime_py.
 test-ros: $(ROS_VENV)/stamp  ## run the launch files under ROS's own tools: those of this machine, or ROS_SOURCES=folder

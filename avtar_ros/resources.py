@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from avtar_ros.disk.files import expanded
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import expanded
 
 MODELS = "models"
 DEMO_MODEL = "models/avtar-demo.onnx"

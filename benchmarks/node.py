@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from avtar_ros.bags.writing import BagWriter
 from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.opening import open_engine
-from avtar_ros.images import to_rgb
+from avtar_ros.imaging.images import to_rgb
 from avtar_ros.resources import DEMO_BAG, DEMO_MODEL, find_resource
 from avtar_ros.ros.child_process import NodeProcess
 from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from avtar_ros.bags.writing import BagWriter
-from avtar_ros.files import write_text
+from avtar_ros.disk.files import write_text
 from avtar_ros.resources import DEMO_MODEL, find_resource
 from avtar_ros.ros.child_process import NodeProcess
 from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment

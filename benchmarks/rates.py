@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.files import write_text
+from avtar_ros.disk.files import write_text
 from avtar_ros.resources import DEMO_MODEL, find_resource
 from avtar_ros.ros.child_process import NodeProcess
 from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment

@@ -31,9 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.bags.writing import BagWriter
+from avtar_ros.disk.files import write_text
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
-from avtar_ros.files import write_text
 from avtar_ros.resources import DEMO_MODEL, find_resource
 
 PICTURES = 150

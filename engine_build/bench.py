@@ -12,7 +12,7 @@ import numpy as np
 
 from avtar_ros.engines.engine import Engine
 from avtar_ros.engines.tensorrt import StageTimes, TensorRTEngine
-from avtar_ros.progress import Progress
+from avtar_ros.terminal.progress import Progress
 from engine_build.sample_images import Images, made_up_images
 
 DIFFERENT_IMAGES = 8

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from avtar_ros.disk.outputs import check_file
 from avtar_ros.engines.self_test import golden_from_metadata
 from avtar_ros.engines.sidecar import (
     BuildOptions,
@@ -27,8 +28,7 @@ from avtar_ros.engines.sidecar import (
 )
 from avtar_ros.engines.tensorrt import load_tensorrt
 from avtar_ros.errors import AvtarError
-from avtar_ros.outputs import check_file
-from avtar_ros.progress import Progress
+from avtar_ros.terminal.progress import Progress
 from engine_build.compiler import MEBIBYTE, compile_model
 from engine_build.devices import devices_like, find_device
 from engine_build.errors import BuildError, VerificationError, writing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from avtar_ros.command_line import Program
+from avtar_ros.terminal.command_line import Program
 from engine_build.commands.bench import BENCH
 from engine_build.commands.build import BUILD
 from engine_build.commands.devices import DEVICES

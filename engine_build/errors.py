@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from avtar_ros.command_line import DIFFERENT
 from avtar_ros.errors import AvtarError
+from avtar_ros.terminal.command_line import DIFFERENT
 
 
 class BuildError(AvtarError):

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from avtar_ros.progress import Progress
+from avtar_ros.terminal.progress import Progress
 
 
 @dataclass

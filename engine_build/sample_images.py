@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.engines.engine import Engine
-from avtar_ros.images import ImageError, to_rgb
+from avtar_ros.imaging.images import ImageError, to_rgb
 from avtar_ros.model_card import ModelCard
 from avtar_ros.perception import Frame, Perception
 from avtar_ros.source.frame_sources import open_source

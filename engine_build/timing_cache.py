@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from avtar_ros.disk.files import partial_path
 from avtar_ros.engines.sidecar import Gpu
-from avtar_ros.files import partial_path
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.sidecar import sidecar_path, write_sidecar
 from avtar_ros.engines.tensorrt import TensorRTEngine
 from avtar_ros.model_card import ModelCard
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import Maps
+from avtar_ros.terminal.progress import Progress
 from engine_build.errors import BuildError, VerificationError, writing
 from engine_build.reference import open_reference
 from engine_build.sample_images import Images, made_up_images, recorded_images

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from avtar_ros.images import to_message_fields
+from avtar_ros.imaging.images import to_message_fields
 from avtar_ros.ros.messages import data_array
 from avtar_ros.tasks import TASKS
 from tests.ros_processes import Client, RosProcess

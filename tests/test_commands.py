@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from avtar_ros import command_line, extras, progress
-from avtar_ros.command_line import COMPLETING, READER_LEFT, Command, Program
 from avtar_ros.errors import AvtarError
 from avtar_ros.ros.node_command import own_words
+from avtar_ros.terminal import command_line, extras, progress
+from avtar_ros.terminal.command_line import COMPLETING, READER_LEFT, Command, Program
 from avtar_ros.version import VERSION
 from tests import tiny_bags
 
@@ -113,7 +113,7 @@ def test_a_missing_library_is_one_sentence_with_the_line_of_pip(
 
 
 def test_without_a_checkout_the_libraries_themselves_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(extras, "__file__", str(tmp_path / "site-packages/avtar_ros/extras.py"))
+    monkeypatch.setattr(extras, "__file__", str(tmp_path / "site-packages/avtar_ros/terminal/extras.py"))
     monkeypatch.setattr(
         extras,
         "requires",
@@ -250,7 +250,7 @@ def test_all_that_is_printed_goes_through_one_function() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
-    assert [place.split(":")[0] for place in printing] == ["avtar_ros/command_line.py"] * 2, printing
+    assert [place.split(":")[0] for place in printing] == ["avtar_ros/terminal/command_line.py"] * 2, printing
 
 
 def test_errors_of_users_are_one_line_and_our_own_are_not_hidden(capsys: pytest.CaptureFixture[str]) -> None:

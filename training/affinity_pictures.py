@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.files import make_folder, write_bytes
+from avtar_ros.disk.files import make_folder, write_bytes
+from avtar_ros.disk.outputs import check_file
 from avtar_ros.model_card import ModelCard
-from avtar_ros.outputs import check_file
 from training.errors import TrainingError
 
 CELL, MARGIN = 96, 150

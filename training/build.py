@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.meaning import DepthRange
 from avtar_ros.model_card import ModelCard
-from avtar_ros.outputs import OutputFolder
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import RunConfig

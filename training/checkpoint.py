@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from avtar_ros.files import partial_path
+from avtar_ros.disk.files import partial_path
 from avtar_ros.meaning import SemanticClass
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import SEGMENTATION

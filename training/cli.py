@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from avtar_ros.command_line import Program
+from avtar_ros.terminal.command_line import Program
 from training.commands.affinities import AFFINITIES
 from training.commands.backbone import BACKBONE
 from training.commands.distill import DISTILL

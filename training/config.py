@@ -10,9 +10,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from avtar_ros.names import file_name
 from avtar_ros.tasks import SEGMENTATION, TASKS
-from training.data.config import AugmentConfig, DataConfig, MixedConfig, PicturesConfig, RoomsConfig, key_path
+from avtar_ros.terminal.names import file_name
+from training.data.config import AugmentConfig, DataConfig, MixedConfig, key_path
+from training.data.own_config import PicturesConfig
+from training.data.public_config import RoomsConfig
 from training.errors import TrainingError
 from training.overrides import OPTION, override
 from training.section import Positive, PositiveReal, Real, Section, UserPath, Whole, fault

@@ -9,7 +9,7 @@ from pathlib import Path
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.tasks import DEPTH
 from training.config import RunConfig
-from training.data.config import BagConfig
+from training.data.own_config import BagConfig
 from training.dry_run import dry_run
 from training.errors import TrainingError
 from training.evaluate import evaluate, held_out_images

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from avtar_ros.command_line import show
 from avtar_ros.model_card import ModelCard
-from avtar_ros.progress import Progress
+from avtar_ros.terminal.command_line import show
+from avtar_ros.terminal.progress import Progress
 from training import processes
 from training.build import check_buildable, parameter_table, starting_point
 from training.config import PhaseConfig, RunConfig

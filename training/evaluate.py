@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from avtar_ros.metrics import StreamingMetrics
 from avtar_ros.model_card import ModelCard
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, SEGMENTATION, Maps
+from avtar_ros.terminal.progress import Progress
 from training.by_source import SourceFigures
 from training.data.batch import Batch
 from training.data.config import DataConfig

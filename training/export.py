@@ -15,20 +15,21 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.decoding import decode_picture
+from avtar_ros.disk.outputs import check_file
 from avtar_ros.engines.digest import append_digest
 from avtar_ros.engines.engine import INPUT, Engine
 from avtar_ros.engines.golden import GOLDEN_KEY, Golden, golden_to_json, make_golden
 from avtar_ros.engines.opening import open_engine
+from avtar_ros.imaging.decoding import decode_picture
 from avtar_ros.model_card import CARD_KEY, CardError, ModelCard, read_onnx_card
-from avtar_ros.outputs import check_file
 from avtar_ros.tasks import SEGMENTATION, Maps
 from training import seeds
 from training.build import build_model
 from training.by_source import group_means
 from training.checkpoint import Checkpoint
-from training.data.config import DataConfig, RoomsConfig
+from training.data.config import DataConfig
 from training.data.manifest import read_manifest
+from training.data.public_config import RoomsConfig
 from training.data.synthetic_rooms import render_rooms
 from training.errors import TrainingError
 from training.evaluate import Infer, evaluate, evaluate_sources, held_out_images, held_out_rooms, torch_infer

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avtar_ros.command_line import show
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.memory import keep_freed_memory
-from avtar_ros.outputs import OutputFolder
-from avtar_ros.progress import Progress
+from avtar_ros.terminal.command_line import show
+from avtar_ros.terminal.progress import Progress
 from training import processes
 from training.adversary import Adversary
 from training.affinity import AffinityProbe

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from avtar_ros.command_line import show
+from avtar_ros.terminal.command_line import show
 from training.errors import TrainingError
 
 SECONDS = 2.0

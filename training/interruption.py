@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
-from avtar_ros.progress import Progress
+from avtar_ros.terminal.progress import Progress
 
 
 class Interruption(AbstractContextManager["Interruption"]):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from avtar_ros.model_card import read_onnx_card
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
-from training.data.config import RoomsConfig, TaughtConfig
+from training.data.config import TaughtConfig
+from training.data.public_config import RoomsConfig
 from training.hub import UNKNOWN_LICENCE, find_model, licence_of
 
 TAUGHT = "taught by "

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.model_card import ModelCard
-from avtar_ros.outputs import OutputFolder
-from avtar_ros.progress import Progress
 from avtar_ros.rendering import legend, side_by_side
 from avtar_ros.tasks import SEGMENTATION, TASKS, Maps
+from avtar_ros.terminal.progress import Progress
 from training.build import new_card, starting_point
 from training.config import RunConfig
 from training.data.augment import augmented

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from avtar_ros.files import write_text
+from avtar_ros.disk.files import write_text
 from training.errors import TrainingError
 from training.gains import relative_gain
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from avtar_ros.bags.ground_truth import GroundTruthWriter
 from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.writing import BagWriter
+from avtar_ros.disk.outputs import OutputFolder, check_file
 from avtar_ros.meaning import DepthRange, SemanticClass
 from avtar_ros.model_card import ModelCard
-from avtar_ros.outputs import OutputFolder, check_file
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import TASKS, Maps
+from avtar_ros.terminal.progress import Progress
 from training.data.batch import Batch
 from training.data.synthetic_rooms import CLASSES, render_rooms, render_sequence
 from training.previews import write_preview

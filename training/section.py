@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from avtar_ros.disk.files import expanded
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import expanded
 
 
 def _not_a_truth_value(value: Any) -> Any:

@@ -13,10 +13,10 @@ import yaml
 from numpy.typing import NDArray
 
 from avtar_ros.bags.names import bag_files
-from avtar_ros.files import write_bytes, write_text
-from avtar_ros.outputs import OutputFolder
-from avtar_ros.progress import Progress
+from avtar_ros.disk.files import write_bytes, write_text
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, TASKS, TaskMap
+from avtar_ros.terminal.progress import Progress
 from training.config import RunConfig
 from training.data.batch import Batch
 from training.data.class_files import CLASSES, write_classes

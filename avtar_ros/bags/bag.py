@@ -13,7 +13,7 @@ import zstandard
 
 from avtar_ros.bags.unpacking import unpack_zstd
 from avtar_ros.errors import AvtarError
-from avtar_ros.names import printable
+from avtar_ros.terminal.names import printable
 
 
 class BagError(AvtarError):

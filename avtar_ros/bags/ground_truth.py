@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.bags.writing import BagWriter
-from avtar_ros.decoding import decode_picture
-from avtar_ros.images import ImageError, Layout, depth_metres, is_compressed, pixels
+from avtar_ros.imaging.decoding import decode_picture
+from avtar_ros.imaging.images import ImageError, Layout, depth_metres, is_compressed, pixels
+from avtar_ros.imaging.transports import unpack_zstd
 from avtar_ros.tasks import TASKS, Maps, TaskMap
-from avtar_ros.transports import unpack_zstd
 
 CAMERA_TOPIC = "/camera/image_raw/compressed"
 CAMERA_INFO_TOPIC = "/camera/camera_info"

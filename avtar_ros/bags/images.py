@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avtar_ros.bags.bag import Bag, BagMessage
 from avtar_ros.bags.video import FFMPEG, FOXGLOVE, VideoDecoder, codec_of
 from avtar_ros.bags.writing import COMPRESSED_IMAGE, IMAGE
-from avtar_ros.images import ImageError, to_rgb
+from avtar_ros.imaging.images import ImageError, to_rgb
 
 FOXGLOVE_COMPRESSED = "foxglove_msgs/msg/CompressedImage"
 FOXGLOVE_RAW = "foxglove_msgs/msg/RawImage"

@@ -21,7 +21,7 @@ from avtar_ros.bags.bag import Bag, BagError, BagMessage, Topic, unopened
 from avtar_ros.bags.mcap_index import Stretch, read_index
 from avtar_ros.bags.types import CDR, ROS1, MessageTypes, normal_type
 from avtar_ros.bags.unpacking import TooLargeError
-from avtar_ros.names import printable
+from avtar_ros.terminal.names import printable
 
 _MOST_JOINED = 2**20
 """Bytes of records that are read together. Messages outside chunks may be millions, too many to note each."""

@@ -29,7 +29,7 @@ import zstandard
 from avtar_ros.bags.bag import Bag, BagError, error_text, unopened
 from avtar_ros.bags.names import COMPRESSED, METADATA, SUFFIXES, kind_of
 from avtar_ros.bags.names import bag_files as bag_files
-from avtar_ros.pictures import in_order
+from avtar_ros.imaging.pictures import in_order
 
 _OPEN: dict[str, Callable[[Path], Any]] = {
     ".zstd": zstandard.open,

@@ -24,7 +24,7 @@ from avtar_ros.bags.matching import NONE, Matcher, Times, times_of
 from avtar_ros.bags.topics import Topics
 from avtar_ros.bags.video import codec_of
 from avtar_ros.geometry.lens import Lens, is_rectified
-from avtar_ros.images import ImageError
+from avtar_ros.imaging.images import ImageError
 from avtar_ros.meaning import UNLABELLED
 from avtar_ros.perception import Frame
 from avtar_ros.tasks import DEPTH, SEGMENTATION, Maps, TaskMap

@@ -13,7 +13,7 @@ from avtar_ros.bags.topic_words import DEPTH, INFRARED, NO_PHOTOGRAPH, TRUTH, ow
 from avtar_ros.bags.video import codec_of
 from avtar_ros.bags.writing import CAMERA_INFO
 from avtar_ros.geometry.lens import Lens, is_calibrated, read_lens
-from avtar_ros.images import DEPTH_LAYOUTS, ImageError, depth_metres, encoding_of
+from avtar_ros.imaging.images import DEPTH_LAYOUTS, ImageError, depth_metres, encoding_of
 
 LOOK = 20
 """How many messages of a topic are looked at, until one can be made sense of: cameras often begin with broken ones."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import ImageError
-from avtar_ros.extras import install_line
+from avtar_ros.terminal.extras import install_line
 
 FFMPEG = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
 FOXGLOVE = "foxglove_msgs/msg/CompressedVideo"

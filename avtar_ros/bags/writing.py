@@ -22,9 +22,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from avtar_ros.bags.mcap_chunk import OpenChunk
 from avtar_ros.bags.mcap_file import MAKER, McapFile
-from avtar_ros.files import partial_name
-from avtar_ros.images import to_message_fields
-from avtar_ros.locks import hold
+from avtar_ros.disk.files import partial_name
+from avtar_ros.disk.locks import hold
+from avtar_ros.imaging.images import to_message_fields
 
 IMAGE = "sensor_msgs/msg/Image"
 TEXT = "std_msgs/msg/String"

@@ -27,16 +27,14 @@ from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import RecordedCamera, TopicOptions
 from avtar_ros.bags.writing import BagWriter
-from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command, Program, positive, show
 from avtar_ros.demo.recording import LIVE_S, is_bag, record
+from avtar_ros.disk.files import expanded
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import expanded
 from avtar_ros.model_card import ModelCard
-from avtar_ros.outputs import OutputFolder
 from avtar_ros.predict.lens import LensOptions, add_lens
-from avtar_ros.progress import Progress
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth, recording_title
 from avtar_ros.resources import DEMO_BAG, find_model, find_resource
@@ -44,6 +42,8 @@ from avtar_ros.ros.child_process import NodeProcess
 from avtar_ros.ros.isolation import claim_ros_domain, loopback_environment
 from avtar_ros.source.frame_sources import without_password
 from avtar_ros.tasks import Maps
+from avtar_ros.terminal.command_line import DONE, FAILED, INTERRUPTED, Command, Program, positive, show
+from avtar_ros.terminal.progress import Progress
 
 if TYPE_CHECKING:
     from avtar_ros.demo.map_recorder import MapRecorder

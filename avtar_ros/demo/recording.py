@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from avtar_ros.bags.ground_truth import CAMERA_INFO_TOPIC, CAMERA_TOPIC, FRAME_ID
 from avtar_ros.bags.writing import BagWriter
+from avtar_ros.disk.files import expanded
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import expanded
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.predict.inputs import Input, Shot, open_input
 from avtar_ros.predict.lens import LensOptions
-from avtar_ros.progress import Progress
 from avtar_ros.source.frame_sources import FOLDER_RATE, PICTURES, STREAM, VIDEOS
+from avtar_ros.terminal.progress import Progress
 
 LIVE_S = 10.0
 """How long a camera is recorded where nothing is said."""

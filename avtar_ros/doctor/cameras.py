@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from avtar_ros.doctor.finding import Finding, Level
 from avtar_ros.errors import AvtarError
 from avtar_ros.geometry.lens import is_calibrated, is_rectified, read_lens
-from avtar_ros.images import to_rgb
+from avtar_ros.imaging.images import to_rgb
 from avtar_ros.node.outputs import frame_outputs
 from avtar_ros.ros.names import COMPRESSED, beside
 from avtar_ros.tasks import TASKS

@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from avtar_ros.command_line import DONE, FAILED, Command, Program, positive, show
 from avtar_ros.doctor import machine
 from avtar_ros.doctor.finding import Finding, Level
 from avtar_ros.errors import AvtarError
+from avtar_ros.terminal.command_line import DONE, FAILED, Command, Program, positive, show
 
 LISTEN_S = 3.0
 DESCRIPTION = """\

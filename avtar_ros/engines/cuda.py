@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.engines.engine import EngineError
 from avtar_ros.engines.sidecar import Gpu
-from avtar_ros.extras import install_line
+from avtar_ros.terminal.extras import install_line
 
 
 class CudaError(EngineError):

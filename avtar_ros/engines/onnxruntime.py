@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from avtar_ros.engines.digest import check_digest
 from avtar_ros.engines.engine import INPUT, Engine, EngineError, EngineOptions, check_images, check_maps
 from avtar_ros.engines.self_test import golden_from_metadata
-from avtar_ros.extras import install_line
 from avtar_ros.model_card import card_from_metadata
 from avtar_ros.tasks import Maps
+from avtar_ros.terminal.extras import install_line
 
 NOT_UNASKED = ("Azure", "NvTensor", "Tensorrt")
 """Providers to use only where they are asked for: one sends images away, the others build for minutes at each start."""

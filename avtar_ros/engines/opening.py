@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from avtar_ros.disk.files import is_file
 from avtar_ros.engines.engine import Engine, EngineError, EngineOptions
 from avtar_ros.engines.self_test import self_test
-from avtar_ros.files import is_file
-from avtar_ros.names import printable
+from avtar_ros.terminal.names import printable
 
 
 def open_engine(path: Path, options: EngineOptions | None = None) -> Engine:

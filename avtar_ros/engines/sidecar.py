@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from avtar_ros.agreement import Agreement
+from avtar_ros.disk.files import write_text
 from avtar_ros.engines.engine import INPUT, EngineError
 from avtar_ros.engines.golden import Golden
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import write_text
 from avtar_ros.json_records import RecordError, parse_record, read_json
 from avtar_ros.model_card import ModelCard
 

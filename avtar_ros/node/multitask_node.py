@@ -19,10 +19,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from avtar_ros.decoding import allow_pixels
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
-from avtar_ros.names import printable, printable_lines
+from avtar_ros.imaging.decoding import allow_pixels
 from avtar_ros.node.camera import CameraInput, NodeCamera
 from avtar_ros.node.device_sensors import read_sensors
 from avtar_ros.node.diagnostics import Diagnostics, Errors, Status, camera_status, engine_status
@@ -43,6 +42,7 @@ from avtar_ros.ros.parameters import (
     serve_set_parameters,
 )
 from avtar_ros.ros.process import run
+from avtar_ros.terminal.names import printable, printable_lines
 
 ADAPT_PERIOD_S = 0.1
 """How often to look who publishes and who subscribes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from avtar_ros.images import to_millimetres
+from avtar_ros.imaging.images import to_millimetres
 from avtar_ros.model_card import ModelCard
 from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.ros.events import PublisherEventCallbacks, passing_group

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from avtar_ros.decoding import MAX_PIXELS, MOST_PIXELS
+from avtar_ros.disk.files import expanded
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import expanded
+from avtar_ros.imaging.decoding import MAX_PIXELS, MOST_PIXELS
 from avtar_ros.resources import DEMO_MODEL, find_resource
 from avtar_ros.ros.parameters import parameter
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from avtar_ros.engines.engine import Pending
 from avtar_ros.geometry.lens import Lens
-from avtar_ros.images import ImageError, RgbImage, is_compressed, to_rgb
-from avtar_ros.names import printable
-from avtar_ros.native_output import native_output
+from avtar_ros.imaging.images import ImageError, RgbImage, is_compressed, to_rgb
+from avtar_ros.imaging.native_output import native_output
 from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.node.frame_slots import FrameSlots
 from avtar_ros.node.rate_limit import RateLimit
 from avtar_ros.node.statistics import FrameTimes, NodeStatistics
 from avtar_ros.perception import Frame, Perception
 from avtar_ros.tasks import DEPTH, Maps
+from avtar_ros.terminal.names import printable
 
 if TYPE_CHECKING:
     from avtar_ros.node.camera import NodeCamera

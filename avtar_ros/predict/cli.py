@@ -12,10 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, FAILED, Command, Program, positive, positive_int, show
+from avtar_ros.disk.outputs import check_file
 from avtar_ros.errors import AvtarError
-from avtar_ros.names import printable
-from avtar_ros.outputs import check_file
 from avtar_ros.predict.inputs import Input, Shot, open_input
 from avtar_ros.predict.lens import LensOptions, add_lens
 from avtar_ros.predict.model import Model, load
@@ -25,8 +23,10 @@ from avtar_ros.predict.predicted_maps import PredictedMaps
 from avtar_ros.predict.summary import sentence, summary
 from avtar_ros.predict.viewer import Viewer
 from avtar_ros.predict.viewing import open_viewer
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, TASKS
+from avtar_ros.terminal.command_line import DONE, FAILED, Command, Program, positive, positive_int, show
+from avtar_ros.terminal.names import printable
+from avtar_ros.terminal.progress import Progress
 
 OUT = Path("predicted")
 DESCRIPTION = """\

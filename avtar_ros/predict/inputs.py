@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.disk.files import expanded
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import expanded
-from avtar_ros.images import ImageError, to_rgb
-from avtar_ros.pictures import in_order
+from avtar_ros.imaging.images import ImageError, to_rgb
+from avtar_ros.imaging.pictures import in_order
 from avtar_ros.predict.lens import Lens, exif_lens
 from avtar_ros.predict.newest import Newest
 from avtar_ros.predict.picture_files import picture_of, read_picture

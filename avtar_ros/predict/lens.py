@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avtar_ros.command_line import positive
 from avtar_ros.errors import AvtarError
-from avtar_ros.extras import install_line
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.model_card import ModelCard
+from avtar_ros.terminal.command_line import positive
+from avtar_ros.terminal.extras import install_line
 
 DIAGONAL_35MM = math.hypot(36, 24)
 """Of a frame of 35 mm film, in mm."""

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.bags.ground_truth import encode_map
+from avtar_ros.disk.files import make_folder, write_bytes
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import make_folder, write_bytes
-from avtar_ros.names import kept_name
-from avtar_ros.outputs import OutputFolder
 from avtar_ros.predict.predicted_maps import PredictedMaps
+from avtar_ros.terminal.names import kept_name
 
 FORMATS = ("png", "npy")
 VIDEO_RATE = 10.0

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.decoding import decode_picture
+from avtar_ros.disk.files import expanded
 from avtar_ros.errors import AvtarError, ImageError
-from avtar_ros.files import expanded
+from avtar_ros.imaging.decoding import decode_picture
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.files import write_bytes
+from avtar_ros.disk.files import write_bytes
 
 _PLY = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 

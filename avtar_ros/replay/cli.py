@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from avtar_ros.command_line import Program
 from avtar_ros.replay.commands.compare import COMPARE
 from avtar_ros.replay.commands.fleet import FLEET
 from avtar_ros.replay.commands.info import INFO
 from avtar_ros.replay.commands.mine import MINE
 from avtar_ros.replay.commands.replay import REPLAY
+from avtar_ros.terminal.command_line import Program
 
 PROGRAM = Program(
     name="avtar-replay",

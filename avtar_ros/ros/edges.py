@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces.msg import SetParametersResult
 
-from avtar_ros.names import printable
+from avtar_ros.terminal.names import printable
 
 if TYPE_CHECKING:
     from rclpy.node import Node

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from avtar_ros.disk.files import expanded
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import expanded
 from avtar_ros.resources import find_resource
 from avtar_ros.ros.isolation import PROFILE_NAMES, profile_name, transport_environment
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avtar_ros.command_line import run_guarded, show, version_line
+from avtar_ros.terminal.command_line import run_guarded, show, version_line
 
 COLOR = "RCUTILS_COLORIZED_OUTPUT"
 

@@ -24,8 +24,8 @@ from rclpy.exceptions import ParameterException, ParameterNotDeclaredException
 from rclpy.parameter import Parameter
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.names import printable, printable_lines
 from avtar_ros.ros.edges import Edge, refused
+from avtar_ros.terminal.names import printable, printable_lines
 
 if TYPE_CHECKING:
     from rclpy.node import Node

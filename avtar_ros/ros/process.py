@@ -20,12 +20,12 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from avtar_ros.command_line import show
 from avtar_ros.errors import AvtarError
 from avtar_ros.memory import keep_freed_memory
-from avtar_ros.names import printable_lines
 from avtar_ros.ros.child_process import ENDS_WITH_INPUT
 from avtar_ros.ros.edges import Edge
+from avtar_ros.terminal.command_line import show
+from avtar_ros.terminal.names import printable_lines
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 10.0

@@ -25,11 +25,10 @@ from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
+from avtar_ros.disk.outputs import check_file
 from avtar_ros.errors import AvtarError
 from avtar_ros.geometry.camera_model import CameraModel
-from avtar_ros.images import ImageError, ImageFields, is_compressed, to_message_fields, to_rgb
-from avtar_ros.names import printable_lines
-from avtar_ros.outputs import check_file
+from avtar_ros.imaging.images import ImageError, ImageFields, is_compressed, to_message_fields, to_rgb
 from avtar_ros.ros.edges import Edge
 from avtar_ros.ros.local_topics import LocalTopics
 from avtar_ros.ros.messages import data_array
@@ -38,6 +37,7 @@ from avtar_ros.ros.parameters import declare_parameters, parameter, read_paramet
 from avtar_ros.ros.process import run
 from avtar_ros.ros.qos import publisher_overrides, reliable
 from avtar_ros.source.frame_sources import FrameSource, SourceFrame, open_source, schedule
+from avtar_ros.terminal.names import printable_lines
 
 LogStamps = Callable[[str, int, int], None]
 

@@ -23,15 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.bags.bag import BagMessage
-from avtar_ros.decoding import check_pixels, decode_picture
+from avtar_ros.disk.files import expanded
 from avtar_ros.errors import AvtarError, ImageError
-from avtar_ros.extras import install_line
-from avtar_ros.files import expanded
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.geometry.lens import Lens, is_calibrated, is_rectified, read_lens
-from avtar_ros.images import DEPTH_LAYOUTS, to_message_fields, to_rgb
-from avtar_ros.pictures import in_order
+from avtar_ros.imaging.decoding import check_pixels, decode_picture
+from avtar_ros.imaging.images import DEPTH_LAYOUTS, to_message_fields, to_rgb
+from avtar_ros.imaging.pictures import in_order
 from avtar_ros.source.pace import Pace
+from avtar_ros.terminal.extras import install_line
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v")

@@ -57,6 +57,17 @@ class DepthMetric(TaskMetric):
         return dict(zip(self.FIGURES, [float(np.sqrt(squared)), *means], strict=True))
 
 
+def _aligned_figures(key: str, way: str, left: str) -> dict[str, Figure]:
+    """The figures after `way` of aligning, which leaves the error that is `left`."""
+    return {
+        f"depth.{key}_rmse_m": Figure(f"RMSE, {way}", "m", False, 0.01, f"the error that is left where {left}"),
+        f"depth.{key}_abs_rel": Figure(f"Mean relative error, {way}", "", False, 0.005, "relative error, the same way"),
+        f"depth.{key}_delta1": Figure(
+            f"δ < 1.25, {way}", "", True, 0.005, "share of pixels within 25 %, the same way"
+        ),
+    }
+
+
 class AlignedDepthMetric(DepthMetric):
     """RMSE, abs-rel and δ1 after `align`."""
 
@@ -90,18 +101,9 @@ class MedianScaledMetric(AlignedDepthMetric):
     """After scaling by median(g) / median(p)."""
 
     name = "scaled depth"
-    FIGURES: ClassVar = {
-        "depth.scaled_rmse_m": Figure(
-            "RMSE, median-scaled", "m", False, 0.01,
-            "the error that is left where one factor for each image makes the scale right",
-        ),
-        "depth.scaled_abs_rel": Figure(
-            "Mean relative error, median-scaled", "", False, 0.005, "relative error, the same way"
-        ),
-        "depth.scaled_delta1": Figure(
-            "δ < 1.25, median-scaled", "", True, 0.005, "share of pixels within 25 %, the same way"
-        ),
-    }
+    FIGURES: ClassVar = _aligned_figures(
+        "scaled", "median-scaled", "one factor for each image makes the scale right"
+    )
 
     @staticmethod
     def align(p: Depths, g: Depths) -> Depths:
@@ -115,18 +117,9 @@ class DisparityAlignedMetric(AlignedDepthMetric):
     """
 
     name = "aligned depth"
-    FIGURES: ClassVar = {
-        "depth.aligned_rmse_m": Figure(
-            "RMSE, scale and shift in disparity", "m", False, 0.01,
-            "the error that is left where factor and offset of 1/depth are made right for each image",
-        ),
-        "depth.aligned_abs_rel": Figure(
-            "Mean relative error, scale and shift in disparity", "", False, 0.005, "relative error, the same way"
-        ),
-        "depth.aligned_delta1": Figure(
-            "δ < 1.25, scale and shift in disparity", "", True, 0.005, "share of pixels within 25 %, the same way"
-        ),
-    }
+    FIGURES: ClassVar = _aligned_figures(
+        "aligned", "scale and shift in disparity", "factor and offset of 1/depth are made right for each image"
+    )
 
     @staticmethod
     def align(p: Depths, g: Depths) -> Depths:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from avtar_ros.command_line import DONE, Command, not_negative, positive, positive_int, show
+from avtar_ros.terminal.command_line import DONE, Command, not_negative, positive, positive_int, show
 from engine_build.bench import Measured, Spread
 from engine_build.commands.options import add_json, print_json
 from engine_build.errors import BuildError

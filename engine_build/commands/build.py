@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from avtar_ros.agreement import PRECISIONS, describe
-from avtar_ros.command_line import DONE, Command, positive_int, show
+from avtar_ros.terminal.command_line import DONE, Command, positive_int, show
 from engine_build.commands.options import add_images, add_json, print_json
 
 AUTO = "auto"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from avtar_ros.command_line import DONE, Command, show
+from avtar_ros.terminal.command_line import DONE, Command, show
 from engine_build.commands.options import add_json, print_json
 
 DESCRIPTION = (

@@ -7,8 +7,8 @@ import dataclasses
 from pathlib import Path
 
 from avtar_ros.agreement import describe
-from avtar_ros.command_line import DONE, Command, positive_int, show
 from avtar_ros.engines.engine import INPUT
+from avtar_ros.terminal.command_line import DONE, Command, positive_int, show
 from engine_build.commands.options import add_json, print_json
 
 DESCRIPTION = (

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from avtar_ros.command_line import positive_int, show
+from avtar_ros.terminal.command_line import positive_int, show
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:

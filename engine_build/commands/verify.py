@@ -7,8 +7,8 @@ import dataclasses
 from pathlib import Path
 
 from avtar_ros.agreement import describe
-from avtar_ros.command_line import DONE, Command, show
 from avtar_ros.tasks import TASKS
+from avtar_ros.terminal.command_line import DONE, Command, show
 from engine_build.commands.options import add_images, add_json, print_json
 
 DESCRIPTION = (

@@ -29,7 +29,7 @@ from avtar_ros.bags.recorded_frames import RecordedCamera
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import read_sidecar, sidecar_path
 from avtar_ros.errors import AvtarError, ImageError
-from avtar_ros.images import COLOR_LAYOUTS, depth_metres, to_rgb
+from avtar_ros.imaging.images import COLOR_LAYOUTS, depth_metres, to_rgb
 from avtar_ros.model_card import ModelCard, read_onnx_card
 from tests.attack.mutations import ODD, damaged, odd_document, odd_text
 from tests.avtar_ros.engines.engine_files import CARD, sidecar

@@ -17,10 +17,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from avtar_ros.disk.locks import BusyError
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.errors import AvtarError
-from avtar_ros.locks import BusyError
 from avtar_ros.metrics import known_figures
-from avtar_ros.outputs import OutputFolder
 from tests.training import tiny
 from training import fit as module
 from training.checkpoint import Checkpoint, load_checkpoint

@@ -16,8 +16,8 @@ from tests import tiny_bags
 from tests.training import tiny, tiny_teachers
 from training.cli import main
 from training.config import load_config
-from training.data.config import BagConfig, FolderConfig
 from training.data.datasets import open_dataset
+from training.data.own_config import BagConfig, FolderConfig
 from training.errors import TrainingError
 from training.teach import source_settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command, show
+from avtar_ros.terminal.command_line import DONE, Command, show
 from training.errors import TrainingError
 
 DESCRIPTION = (

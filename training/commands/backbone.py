@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command, show
+from avtar_ros.terminal.command_line import DONE, Command, show
 
 DESCRIPTION = (
     "Write the backbone of a checkpoint of a phase that trains it as a Hugging Face folder, which a "

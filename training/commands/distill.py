@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command, show
+from avtar_ros.terminal.command_line import DONE, Command, show
 from training.commands.options import figures_text
 from training.commands.teach import add_source, default_config
 

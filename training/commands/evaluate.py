@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avtar_ros.command_line import DONE, Command, positive_int, show
-from avtar_ros.files import make_folder, write_text
-from avtar_ros.outputs import check_file, is_figures
-from avtar_ros.progress import Progress
+from avtar_ros.disk.files import make_folder, write_text
+from avtar_ros.disk.outputs import check_file, is_figures
+from avtar_ros.terminal.command_line import DONE, Command, positive_int, show
+from avtar_ros.terminal.progress import Progress
 from training import seeds
 from training.commands.options import add_rooms, figures_text
 from training.overrides import add_set

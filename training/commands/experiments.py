@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command, show
-from avtar_ros.files import write_text
-from avtar_ros.outputs import OutputFolder
+from avtar_ros.disk.files import write_text
+from avtar_ros.disk.outputs import OutputFolder
+from avtar_ros.terminal.command_line import DONE, Command, show
 from training.overrides import add_set
 
 TABLE = "table.md"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from avtar_ros.agreement import PRECISIONS
-from avtar_ros.command_line import DONE, Command, show
+from avtar_ros.terminal.command_line import DONE, Command, show
 from training.commands.options import add_rooms, figures_text
 
 DESCRIPTION = (

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command, positive_int, show
+from avtar_ros.terminal.command_line import DONE, Command, positive_int, show
 from training.commands.options import image_size
 
 DESCRIPTION = (

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avtar_ros.command_line import DONE, Command, positive_int, show
+from avtar_ros.terminal.command_line import DONE, Command, positive_int, show
 from training.overrides import add_set
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, Command, positive_int
+from avtar_ros.terminal.command_line import DONE, Command, positive_int
 from training import seeds
 from training.commands.options import image_size
 

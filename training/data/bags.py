@@ -17,12 +17,13 @@ from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, TopicO
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 from avtar_ros.meaning import UNLABELLED
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, NORMALS, SEGMENTATION, TASKS, Maps
+from avtar_ros.terminal.progress import Progress
 from training.data.batch import Batch
-from training.data.config import BagConfig, Split
+from training.data.config import Split
 from training.data.dataset import Sample, fitted
 from training.data.derived import with_derived
+from training.data.own_config import BagConfig
 from training.data.packed import PackedDataset, default_cache, pack, packed_images
 from training.errors import TrainingError
 

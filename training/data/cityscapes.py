@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.imaging.pictures import is_hidden
 from avtar_ros.meaning import UNLABELLED
-from avtar_ros.pictures import is_hidden
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import CITYSCAPES_19, CITYSCAPES_IDS, Classes
-from training.data.config import CityscapesConfig, Split
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_normals_and_edges
 from training.data.files import contents, read_image, read_map, require
+from training.data.public_config import CityscapesConfig
 from training.errors import TrainingError
 
 FOLDERS = ("leftImg8bit", "gtFine", "disparity", "camera")

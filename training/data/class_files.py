@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from avtar_ros.files import write_text
+from avtar_ros.disk.files import write_text
 from avtar_ros.meaning import UNLABELLED, SemanticClass
 from training.data.classes import Classes, numbered
 from training.errors import TrainingError

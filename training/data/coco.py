@@ -8,13 +8,14 @@ import numpy as np
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import SEGMENTATION
+from avtar_ros.terminal.progress import Progress
 from training.data.coco_files import read_coco
-from training.data.config import CocoConfig, Split
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_derived
 from training.data.files import contents, read_image
+from training.data.own_config import CocoConfig
 from training.errors import TrainingError
 
 

@@ -9,25 +9,7 @@ from avtar_ros.engines.opening import open_engine
 from training.data.bags import BagDataset
 from training.data.cityscapes import CityscapesDataset
 from training.data.coco import CocoDataset
-from training.data.config import (
-    BagConfig,
-    CityscapesConfig,
-    CocoConfig,
-    DataConfig,
-    FolderConfig,
-    GivenConfig,
-    ManifestConfig,
-    MixedConfig,
-    NyudConfig,
-    OmnidataConfig,
-    PicturesConfig,
-    RoomsConfig,
-    Split,
-    SynthiaConfig,
-    TaskonomyConfig,
-    TaughtConfig,
-    ToolConfig,
-)
+from training.data.config import DataConfig, GivenConfig, MixedConfig, Split, TaughtConfig
 from training.data.dataset import Dataset
 from training.data.drawn import ToolDataset
 from training.data.files import contents
@@ -37,7 +19,16 @@ from training.data.manifest import ManifestDataset
 from training.data.mixed import MixedDataset
 from training.data.nyud import FRAMES, MAPPING, SPLITS, NyudDataset
 from training.data.nyud_mt import FOLDERS, NyudMtDataset
+from training.data.own_config import BagConfig, CocoConfig, FolderConfig, ManifestConfig, PicturesConfig, ToolConfig
 from training.data.pictures import PicturesDataset
+from training.data.public_config import (
+    CityscapesConfig,
+    NyudConfig,
+    OmnidataConfig,
+    RoomsConfig,
+    SynthiaConfig,
+    TaskonomyConfig,
+)
 from training.data.renamed import RenamedDataset
 from training.data.rooms import RoomsDataset
 from training.data.synthia import SynthiaDataset

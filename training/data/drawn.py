@@ -6,12 +6,13 @@ import numpy as np
 
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import SEGMENTATION
-from training.data.config import Split, ToolConfig
+from avtar_ros.terminal.progress import Progress
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_derived
 from training.data.files import read_image
+from training.data.own_config import ToolConfig
 from training.data.tools.exports import read_export
 from training.errors import TrainingError
 

@@ -16,14 +16,15 @@ import yaml
 from pydantic import ValidationError
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS
+from avtar_ros.terminal.progress import Progress
 from training.data.class_files import CLASSES, read_stored_classes
-from training.data.config import FolderConfig, Split
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_derived
 from training.data.files import contents, read_image, require
 from training.data.intrinsics import INTRINSICS, read_intrinsics
+from training.data.own_config import FolderConfig
 from training.data.stored_maps import MAP_ENDINGS, FormatsConfig, read_map_file
 from training.errors import TrainingError
 

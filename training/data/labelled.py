@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.files import write_text
-from avtar_ros.locks import in_turn
-from avtar_ros.progress import Progress
+from avtar_ros.disk.files import write_text
+from avtar_ros.disk.locks import in_turn
+from avtar_ros.terminal.progress import Progress
 from training import processes
 from training.data.batch import Batch, completed
 from training.data.config import Split, TaughtConfig

@@ -24,10 +24,11 @@ from avtar_ros.tasks import DEPTH, NORMALS
 from training.data.bags import WINDOW
 from training.data.batch import Batch
 from training.data.classes import Classes
-from training.data.config import ManifestConfig, Split
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import read_image, read_map
 from training.data.mixed import MixedDataset
+from training.data.own_config import ManifestConfig
 from training.errors import TrainingError
 
 MILLIMETRES = 1000.0

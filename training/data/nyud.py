@@ -14,10 +14,11 @@ from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import NYUD_13_OF_40, NYUD_40
-from training.data.config import NyudConfig, Split
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_normals_and_edges
 from training.data.files import require
+from training.data.public_config import NyudConfig
 from training.errors import TrainingError
 
 FRAMES, SPLITS, MAPPING = "nyu_depth_v2_labeled.mat", "splits.mat", "classMapping40.mat"

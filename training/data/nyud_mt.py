@@ -13,10 +13,11 @@ from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface_normals import normals_from_depth
 from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
-from training.data.config import NyudConfig, Split
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import contents, read_image, read_map, require
 from training.data.nyud import KINECT, class_table, matlab_array
+from training.data.public_config import NyudConfig
 from training.errors import TrainingError
 
 FOLDERS = ("images", "segmentation", "depth", "normals", "edge", "gt_sets")

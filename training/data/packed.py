@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avtar_ros.locks import in_turn
+from avtar_ros.disk.locks import in_turn
 from avtar_ros.meaning import SemanticClass
 from training.data.batch import Batch, completed
 from training.tasks import LEARNT

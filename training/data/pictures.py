@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from avtar_ros.geometry.pinhole import Pinhole
-from avtar_ros.pictures import in_order
-from training.data.config import PicturesConfig, Split
+from avtar_ros.imaging.pictures import in_order
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import contents, read_image
+from training.data.own_config import PicturesConfig
 from training.errors import TrainingError
 
 ENDINGS = (".jpg", ".jpeg", ".png")

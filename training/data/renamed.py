@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from avtar_ros.progress import Progress
 from avtar_ros.tasks import SEGMENTATION
+from avtar_ros.terminal.progress import Progress
 from training.data.batch import Batch
 from training.data.dataset import Dataset
 from training.data.vocabulary import ClassTable

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avtar_ros.meaning import SemanticClass
-from avtar_ros.progress import Progress
+from avtar_ros.terminal.progress import Progress
 from training.data.batch import Batch
-from training.data.config import RoomViews
 from training.data.packed import PackedDataset, default_cache, pack
+from training.data.public_config import RoomViews
 from training.data.synthetic_rooms import CLASSES, VERSION, render_rooms
 
 CHUNK = 64

@@ -12,8 +12,8 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from pydantic import model_validator
 
-from avtar_ros.decoding import check_pixels
 from avtar_ros.errors import ImageError
+from avtar_ros.imaging.decoding import check_pixels
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TaskMap
 from training.data.class_files import StoredClasses
 from training.data.files import contents, read_stored

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from avtar_ros.geometry.pinhole import Pinhole
+from avtar_ros.imaging.pictures import is_hidden
 from avtar_ros.meaning import UNLABELLED
-from avtar_ros.pictures import is_hidden
 from avtar_ros.tasks import DEPTH, SEGMENTATION
 from training.data.classes import CITYSCAPES_16, SYNTHIA_IDS
-from training.data.config import Split, SynthiaConfig
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.derived import with_normals_and_edges
 from training.data.files import contents, read_image, read_map, require
+from training.data.public_config import SynthiaConfig
 from training.errors import TrainingError
 
 WIDTH = 1280

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
-from training.data.config import Split, TaskonomyConfig
+from training.data.config import Split
 from training.data.dataset import FrameDataset, Sample
 from training.data.files import Image, contents, read_image, read_map
+from training.data.public_config import TaskonomyConfig
 from training.errors import TrainingError
 
 COLUMNS: dict[Split, str] = {"train": "train", "validation": "val"}

@@ -8,12 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from avtar_ros.command_line import DIFFERENT, DONE, Command, show
+from avtar_ros.disk.files import write_text
+from avtar_ros.disk.outputs import check_file, is_figures
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import write_text
-from avtar_ros.outputs import check_file, is_figures
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.comparing.comparison import Comparison, compare_sums, most_differing, verdicts
 from avtar_ros.replay.comparing.conditions import Condition
@@ -21,6 +20,7 @@ from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.saved_sums import SavedSums, load_sums
 from avtar_ros.replay.running.bag_replay import replay_bag
+from avtar_ros.terminal.command_line import DIFFERENT, DONE, Command, show
 
 DESCRIPTION = (
     "Compare runs of avtar-replay over the same frames: each further one with the first, the baseline. "

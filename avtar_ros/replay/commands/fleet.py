@@ -12,12 +12,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, FAILED, Command, not_negative, positive, positive_int, show
+from avtar_ros.disk.files import expanded
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.errors import AvtarError
-from avtar_ros.extras import install_line
-from avtar_ros.files import expanded
-from avtar_ros.outputs import OutputFolder
-from avtar_ros.progress import Progress
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.figures import pooled
@@ -25,6 +22,9 @@ from avtar_ros.replay.fleet.jobs import Job, Outcome, model_names, outcome_of, p
 from avtar_ros.replay.fleet.report import REPORT_FILES, FleetReport
 from avtar_ros.replay.running.bag_replay import ReplayOptions
 from avtar_ros.resources import DEMO_MODEL, find_resource
+from avtar_ros.terminal.command_line import DONE, FAILED, Command, not_negative, positive, positive_int, show
+from avtar_ros.terminal.extras import install_line
+from avtar_ros.terminal.progress import Progress
 
 DESCRIPTION = (
     "Replay many bags, each as avtar-replay does, spread over workers; then judge all of them together. "

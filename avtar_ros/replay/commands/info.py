@@ -10,8 +10,8 @@ from pathlib import Path
 
 from avtar_ros.bags.info import BagInfo, ImageTopic, read_info
 from avtar_ros.bags.reading import open_bag
-from avtar_ros.command_line import DONE, FAILED, Command, show
-from avtar_ros.names import printable
+from avtar_ros.terminal.command_line import DONE, FAILED, Command, show
+from avtar_ros.terminal.names import printable
 
 DESCRIPTION = "Show a bag's cameras and depth topics: encodings, sizes, rates, gaps; and the command to run."
 

@@ -12,17 +12,17 @@ from avtar_ros.bags.mcap_file import maker_of
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.recorded_frames import Matching, RecordedCamera, RecordedFrame, Selection, frames_of
 from avtar_ros.bags.writing import CAMERA_INFO, BagWriter
-from avtar_ros.command_line import DONE, Command, not_negative, positive_int, show
+from avtar_ros.disk.files import make_folder
+from avtar_ros.disk.outputs import check_file
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import make_folder
 from avtar_ros.metrics import needs_truth
-from avtar_ros.outputs import check_file
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.mining import choose, scores
 from avtar_ros.replay.judging.saved_sums import load_sums
 from avtar_ros.tasks import SEGMENTATION, TASKS
 from avtar_ros.tasks.metric import Figure
+from avtar_ros.terminal.command_line import DONE, Command, not_negative, positive_int, show
 
 DESCRIPTION = (
     "Write the frames on which a model was least sure, or contradicted itself the most, into a small bag: "

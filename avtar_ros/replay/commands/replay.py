@@ -7,12 +7,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from avtar_ros.command_line import DONE, FAILED, INTERRUPTED, Command, show
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.replay.commands.run_options import add_run_arguments, options_of
 from avtar_ros.replay.running.bag_replay import replay_bag
 from avtar_ros.resources import DEMO_MODEL, find_resource
+from avtar_ros.terminal.command_line import DONE, FAILED, INTERRUPTED, Command, show
 
 DESCRIPTION = (
     "Run a model over a bag (ROS 1, SQLite or MCAP). Writes the maps to OUT/output.mcap, and how "

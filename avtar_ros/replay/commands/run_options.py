@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import get_args
 
 from avtar_ros.bags.recorded_frames import Selection, TopicOptions
-from avtar_ros.command_line import Arguments, not_negative, positive, positive_int
 from avtar_ros.perception import MapSize
 from avtar_ros.replay.running.bag_replay import ReplayOptions
 from avtar_ros.replay.running.frame_files import FORMATS
 from avtar_ros.tasks import TASKS
+from avtar_ros.terminal.command_line import Arguments, not_negative, positive, positive_int
 
 
 def add_run_arguments(parser: Arguments) -> None:

@@ -16,14 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from avtar_ros.bags.reading import open_bag
+from avtar_ros.disk.files import write_text
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import write_text
-from avtar_ros.names import file_name
-from avtar_ros.outputs import OutputFolder
 from avtar_ros.replay.fleet import places
 from avtar_ros.replay.running.bag_replay import ReplayOptions, replay_bag
+from avtar_ros.terminal.names import file_name
 
 OUTCOME = "outcome.json"
 

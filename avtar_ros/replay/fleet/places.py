@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from avtar_ros.disk.outputs import HEAD, MARKER
 from avtar_ros.errors import AvtarError
-from avtar_ros.extras import install_line
-from avtar_ros.outputs import HEAD, MARKER
+from avtar_ros.terminal.extras import install_line
 
 
 def is_local(address: str) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avtar_ros import __version__
-from avtar_ros.files import write_text
+from avtar_ros.disk.files import write_text
 from avtar_ros.replay.fleet.figures import ModelFigures
 from avtar_ros.replay.fleet.jobs import Outcome, model_names
 from avtar_ros.replay.report.report import BREAKDOWN_KEYS

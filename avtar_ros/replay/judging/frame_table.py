@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Mapping
 from pathlib import Path
 
+from avtar_ros.disk.files import write_text
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import write_text
 
 FIXED = ("stamp_ns", "camera", "latency_ns")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avtar_ros.disk.files import write_bytes
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import write_bytes
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks.metric import Sums
 

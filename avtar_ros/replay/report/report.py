@@ -14,7 +14,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from avtar_ros.files import write_text
+from avtar_ros.disk.files import write_text
 from avtar_ros.metrics import needs_truth
 from avtar_ros.model_card import ModelCard
 from avtar_ros.rendering import Image

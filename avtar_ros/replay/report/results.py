@@ -11,7 +11,7 @@ import numpy as np
 
 from avtar_ros import rendering
 from avtar_ros.bags.recorded_frames import RecordedCamera
-from avtar_ros.files import write_bytes, write_json
+from avtar_ros.disk.files import write_bytes, write_json
 from avtar_ros.model_card import ModelCard
 from avtar_ros.plain_figures import figures_text
 from avtar_ros.replay.judging.judge import Judge, ShownFrame

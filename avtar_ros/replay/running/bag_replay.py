@@ -20,20 +20,20 @@ from avtar_ros.bags.recorded_frames import (
     TopicOptions,
     frames_of,
 )
+from avtar_ros.disk.files import make_folder
+from avtar_ros.disk.outputs import OutputFolder, check_file
 from avtar_ros.engines.engine import Engine
 from avtar_ros.errors import AvtarError
-from avtar_ros.extras import install_line
-from avtar_ros.files import make_folder
 from avtar_ros.memory import keep_freed_memory
 from avtar_ros.model_card import ModelCard
-from avtar_ros.outputs import OutputFolder, check_file
 from avtar_ros.perception import MapSize, Perception
-from avtar_ros.progress import Progress
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.report.results import RUN_FILES, Run, describe_faults, describe_truth, recording_title
 from avtar_ros.replay.running.frame_files import FrameFiles
 from avtar_ros.replay.running.parts import PartedOutput
 from avtar_ros.replay.running.perceiving import replay
+from avtar_ros.terminal.extras import install_line
+from avtar_ros.terminal.progress import Progress
 from avtar_ros.version import VERSION
 
 if TYPE_CHECKING:

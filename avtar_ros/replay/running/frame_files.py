@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from avtar_ros.bags.ground_truth import encode_map, encode_png
-from avtar_ros.files import write_bytes
-from avtar_ros.names import file_path
-from avtar_ros.outputs import remove_made
+from avtar_ros.disk.files import write_bytes
+from avtar_ros.disk.outputs import remove_made
 from avtar_ros.replay.running.perceived import PerceivedFrame, camera_namespace
+from avtar_ros.terminal.names import file_path
 
 FORMATS = ("npz", "png")
 

@@ -31,8 +31,8 @@ from avtar_ros.bags.ground_truth import decode_map, encode_png, png_format
 from avtar_ros.bags.mcap_stored import stored_chunks
 from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.bags.writing import COMPRESSED_IMAGE, IMAGE, BagWriter
-from avtar_ros.files import partial_name, write_text
-from avtar_ros.outputs import remove_made
+from avtar_ros.disk.files import partial_name, write_text
+from avtar_ros.disk.outputs import remove_made
 from avtar_ros.replay.running.perceived import PerceivedFrame, map_topic, packed_map_topic
 from avtar_ros.tasks import TASKS, Maps
 

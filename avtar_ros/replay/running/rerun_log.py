@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import rerun
 
-from avtar_ros.files import partial_path
+from avtar_ros.disk.files import partial_path
 from avtar_ros.model_card import ModelCard
 from avtar_ros.replay.running.perceived import PerceivedFrame, camera_namespace
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS, TaskMap

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from avtar_ros.bags.ground_truth import GroundTruthWriter, decode_map, encode_map, truth_topic
 from avtar_ros.bags.reading import open_bag
 from avtar_ros.bags.writing import BagWriter
-from avtar_ros.images import ImageError, to_message_fields
+from avtar_ros.imaging.images import ImageError, to_message_fields
 from avtar_ros.tasks import TASKS
 from tests.tiny_bags import K, truth
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from avtar_ros.command_line import DONE, FAILED
 from avtar_ros.doctor.finding import Level
 from avtar_ros.doctor.model import model
+from avtar_ros.terminal.command_line import DONE, FAILED
 from tests.node_client import HEIGHT, WIDTH, image, jpeg, picture
 from tests.ros_processes import BEST_EFFORT, PATIENCE_S, PROFILE, REPOSITORY, Client
 

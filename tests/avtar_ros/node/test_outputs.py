@@ -17,7 +17,7 @@ from std_msgs.msg import String
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.geometry.camera_model import CameraModel
 from avtar_ros.geometry.lens import Lens
-from avtar_ros.images import depth_metres, to_millimetres, to_rgb
+from avtar_ros.imaging.images import depth_metres, to_millimetres, to_rgb
 from avtar_ros.node import outputs
 from avtar_ros.node.frame_maps import FrameMaps
 from avtar_ros.node.outputs import CameraOutputs, Output, card_outputs, frame_outputs

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from avtar_ros.bags.ground_truth import CAMERA_TOPIC
-from avtar_ros.images import to_message_fields
+from avtar_ros.imaging.images import to_message_fields
 from avtar_ros.predict import cli, inputs
 from avtar_ros.source.frame_sources import FrameSource, SourceError, SourceFrame
 from tests import tiny_bags

@@ -19,7 +19,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from avtar_ros.bags.writing import BagWriter
-from avtar_ros.images import to_rgb
+from avtar_ros.imaging.images import to_rgb
 from avtar_ros.source.camera_source import SourceParameters
 from tests import tiny_bags
 from tests.ros_processes import Client, RosProcess

@@ -9,7 +9,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
 from avtar_ros.engines.opening import open_engine
-from avtar_ros.images import to_rgb
+from avtar_ros.imaging.images import to_rgb
 from avtar_ros.perception import Frame, Perception
 from avtar_ros.ros.local_topics import LocalTopics
 from tests import tiny_bags

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.images import to_rgb
+from avtar_ros.imaging.images import to_rgb
 from avtar_ros.source.frame_sources import FrameSource, SourceError, SourceFrame, open_source, schedule
 from tests import tiny_bags
 

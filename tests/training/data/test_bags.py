@@ -17,7 +17,7 @@ from tests.training.data.recordings import HEIGHT, NORMAL, WIDTH, K, plane, rays
 from training.data import bags as module
 from training.data.bags import BagDataset
 from training.data.batch import Batch
-from training.data.config import BagConfig
+from training.data.own_config import BagConfig
 from training.data.packed import PackedDataset, pack
 from training.errors import TrainingError
 

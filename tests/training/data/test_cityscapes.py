@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.training.data.layouts import CITYSCAPES_CAMERA, write_cityscapes_frame, write_picture
-from training.data.config import CityscapesConfig
 from training.data.datasets import open_dataset
+from training.data.public_config import CityscapesConfig
 from training.errors import TrainingError
 
 HEIGHT, WIDTH = 32, 64

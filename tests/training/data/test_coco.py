@@ -13,8 +13,8 @@ from pycocotools import mask as coco_mask
 from tests.training import tiny
 from tests.training.data.layouts import image, write_picture
 from training.config import RunConfig, load_config
-from training.data.config import CocoConfig
 from training.data.datasets import open_dataset
+from training.data.own_config import CocoConfig
 from training.data.vocabulary import vocabulary
 from training.errors import TrainingError
 

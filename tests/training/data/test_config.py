@@ -9,10 +9,10 @@ import pytest
 
 from tests.training import tiny
 from training.config import RunConfig, load_config
-from training.data.config import (
-    BagConfig,
+from training.data.config import MixedConfig
+from training.data.own_config import BagConfig
+from training.data.public_config import (
     CityscapesConfig,
-    MixedConfig,
     NyudConfig,
     OmnidataConfig,
     RoomsConfig,

@@ -16,8 +16,8 @@ from tests.training import tiny
 from tests.training.data.layouts import image, write_picture
 from training.config import load_config
 from training.data.batch import Batch
-from training.data.config import FolderConfig
 from training.data.datasets import open_dataset
+from training.data.own_config import FolderConfig
 from training.errors import TrainingError
 
 WIDTH, HEIGHT = 64, 48

@@ -20,8 +20,8 @@ from tests.training import tiny
 from training.config import load_config
 from training.data.bags import BagDataset
 from training.data.batch import Batch
-from training.data.config import BagConfig
 from training.data.datasets import open_dataset
+from training.data.own_config import BagConfig
 from training.data.packed import PackedDataset, pack
 from training.data.vocabulary import vocabulary
 from training.errors import TrainingError

@@ -14,9 +14,9 @@ import torch
 
 from tests.training import tiny
 from training.by_source import SourceFigures, group_means, table
-from training.data.config import ManifestConfig
 from training.data.datasets import open_dataset
 from training.data.manifest import read_manifest
+from training.data.own_config import ManifestConfig
 from training.errors import TrainingError
 from training.fit import PhaseRun
 

@@ -12,8 +12,8 @@ from scipy.io import savemat
 
 from tests.training.data.layouts import write_nyud
 from training.data.classes import NYUD_13, NYUD_13_OF_40, NYUD_40
-from training.data.config import NyudConfig
 from training.data.datasets import open_dataset
+from training.data.public_config import NyudConfig
 from training.errors import TrainingError
 
 HEIGHT, WIDTH = 24, 32

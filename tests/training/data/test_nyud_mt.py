@@ -11,9 +11,9 @@ import pytest
 from scipy.io import savemat
 
 from tests.training.data.layouts import image, write_picture
-from training.data.config import NyudConfig
 from training.data.datasets import open_dataset
 from training.data.nyud import KINECT
+from training.data.public_config import NyudConfig
 from training.errors import TrainingError
 
 HEIGHT, WIDTH = 425 // 5, 560 // 5

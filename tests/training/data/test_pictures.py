@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from avtar_ros.source.frame_sources import open_source
-from training.data.config import PicturesConfig
+from training.data.own_config import PicturesConfig
 from training.data.pictures import PicturesDataset
 
 

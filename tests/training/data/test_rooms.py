@@ -66,7 +66,7 @@ def test_who_comes_second_takes_the_rooms_of_the_first(tmp_path: Path, monkeypat
     """Two runs that render the same rooms at the same time."""
 
     second: list[Future[RoomsDataset]] = []
-    monkeypatch.setattr("avtar_ros.locks.POLL_S", 0.01)
+    monkeypatch.setattr("avtar_ros.disk.locks.POLL_S", 0.01)
 
     def while_another_comes(seeds: range, width: int, height: int, anywhere: bool) -> object:
         monkeypatch.setattr(module, "render_rooms", None)  # the other is not to render

@@ -10,8 +10,8 @@ import torch
 
 from tests.training.data.test_synthetic_rooms import plain_cast
 from training.data.batch import Batch
-from training.data.config import RoomsConfig
 from training.data.datasets import open_dataset
+from training.data.public_config import RoomsConfig
 from training.data.synthetic_rooms import render_rooms, sample_shot
 from training.data.synthetic_rooms.anywhere import CLOSEST
 

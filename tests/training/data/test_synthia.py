@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.training.data.layouts import image, write_picture
-from training.data.config import SynthiaConfig
 from training.data.datasets import open_dataset
+from training.data.public_config import SynthiaConfig
 from training.errors import TrainingError
 
 HEIGHT, WIDTH = 38, 64

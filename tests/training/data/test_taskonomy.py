@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.training.data.layouts import image, write_picture
-from training.data.config import OmnidataConfig, TaskonomyConfig
 from training.data.datasets import open_dataset
+from training.data.public_config import OmnidataConfig, TaskonomyConfig
 from training.errors import TrainingError
 
 SIZE = 32

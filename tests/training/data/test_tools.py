@@ -15,8 +15,8 @@ import pytest
 from tests.training import tiny
 from tests.training.data.layouts import image, write_picture
 from training.config import RunConfig, load_config
-from training.data.config import ToolConfig
 from training.data.datasets import open_dataset
+from training.data.own_config import ToolConfig
 from training.errors import TrainingError
 
 WIDTH, HEIGHT = 64, 48

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from avtar_ros.files import write_bytes, write_text
+from avtar_ros.disk.files import write_bytes, write_text
+from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.meaning import SemanticClass
-from avtar_ros.outputs import OutputFolder
 from training.data.class_files import CLASSES as CLASSES_FILE
 from training.data.class_files import write_classes
 from training.data.intrinsics import INTRINSICS

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from avtar_ros.command_line import show
 from avtar_ros.tasks import SEGMENTATION
+from avtar_ros.terminal.command_line import show
 from training.data.classes import Classes
 from training.data.teachers.config import TeacherConfig
 from training.data.teachers.mapping import target_of

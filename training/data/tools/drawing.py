@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.decoding import decode_picture
 from avtar_ros.errors import ImageError
+from avtar_ros.imaging.decoding import decode_picture
 
 Points = Sequence[Sequence[float]]
 Mask = NDArray[np.bool_]

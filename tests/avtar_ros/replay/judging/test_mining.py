@@ -57,7 +57,7 @@ def test_the_frames_unlike_the_others_are_found_with_all_that_was_recorded_with_
 
 def test_training_reads_what_was_mined(mined: Path, tmp_path: Path) -> None:
     bags = pytest.importorskip("training.data.bags", reason="needs the extra `train`")
-    from training.data.config import BagConfig
+    from training.data.own_config import BagConfig
 
     config = BagConfig(dataset="rosbag", bag=mined / "mined.mcap", width=32, height=24, validation_frames=1)
     training, validation = (bags.BagDataset(config, split, tmp_path) for split in ("train", "validation"))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from avtar_ros.errors import AvtarError
-from training.data.config import FolderConfig
 from training.data.datasets import open_dataset
+from training.data.own_config import FolderConfig
 from training.data.path_traced_rooms.cameras import View
 from training.data.path_traced_rooms.catalogue import FURNITURE, Catalogue
 from training.data.path_traced_rooms.models import ModelStore

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtar_ros.images import (
+from avtar_ros.imaging.images import (
     COLOR_LAYOUTS,
     DEPTH_LAYOUTS,
     ImageError,

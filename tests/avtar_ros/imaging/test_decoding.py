@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avtar_ros.bags.ground_truth import decode_map
-from avtar_ros.decoding import MAX_PIXELS, allow_pixels, decode_picture
 from avtar_ros.errors import ImageError
-from avtar_ros.images import depth_metres, to_rgb
-from avtar_ros.picture_header import UnknownSizeError, picture_size
+from avtar_ros.imaging.decoding import MAX_PIXELS, allow_pixels, decode_picture
+from avtar_ros.imaging.images import depth_metres, to_rgb
+from avtar_ros.imaging.picture_header import UnknownSizeError, picture_size
 from avtar_ros.source.frame_sources import FolderSource
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
@@ -116,7 +116,7 @@ LIMITED = """
 import resource, sys
 from types import SimpleNamespace
 from avtar_ros.errors import ImageError
-from avtar_ros.images import to_rgb
+from avtar_ros.imaging.images import to_rgb
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     said = str(to_rgb(SimpleNamespace(format="png", data=sys.stdin.buffer.read())).shape)

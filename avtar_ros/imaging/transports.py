@@ -20,10 +20,10 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from avtar_ros.decoding import MOST_PIXELS, check_pixels
 from avtar_ros.errors import ImageError
-from avtar_ros.picture_header import JPEG, PNG
-from avtar_ros.rvl import RvlError, decode_rvl
+from avtar_ros.imaging.decoding import MOST_PIXELS, check_pixels
+from avtar_ros.imaging.picture_header import JPEG, PNG
+from avtar_ros.imaging.rvl import RvlError, decode_rvl
 
 MOST_PIXEL_BYTES = 16
 """Of a pixel; more is no encoding."""

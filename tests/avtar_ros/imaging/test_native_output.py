@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from avtar_ros.native_output import MOST_LINES, native_output
+from avtar_ros.imaging.native_output import MOST_LINES, native_output
 
 
 def warning_png() -> np.ndarray:

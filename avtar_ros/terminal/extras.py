@@ -53,7 +53,7 @@ def install_line(extra: str | None) -> str:
     package is in no registry.
     """
     pip = f"{shlex.quote(sys.executable)} -m pip install"
-    checkout = Path(__file__).resolve().parents[1]
+    checkout = Path(__file__).resolve().parents[2]
     if (checkout / "setup.py").is_file() and (checkout / "constraints.txt").is_file():
         constraints, target = checkout / "constraints.txt", f"{checkout}[{extra}]" if extra else str(checkout)
         return f"{pip} -c {shlex.quote(str(constraints))} -e {shlex.quote(target)}"

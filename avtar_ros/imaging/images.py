@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.decoding import check_pixels, decode_picture
 from avtar_ros.errors import ImageError as ImageError
-from avtar_ros.names import printable
-from avtar_ros.picture_header import JPEG
-from avtar_ros.transports import EXR, unpack_depth, unpack_zstd, whole_jpeg
-from avtar_ros.transports import ImageFields as ImageFields
-from avtar_ros.transports import encoding_of as encoding_of
-from avtar_ros.transports import is_compressed as is_compressed
+from avtar_ros.imaging.decoding import check_pixels, decode_picture
+from avtar_ros.imaging.picture_header import JPEG
+from avtar_ros.imaging.transports import EXR, unpack_depth, unpack_zstd, whole_jpeg
+from avtar_ros.imaging.transports import ImageFields as ImageFields
+from avtar_ros.imaging.transports import encoding_of as encoding_of
+from avtar_ros.imaging.transports import is_compressed as is_compressed
+from avtar_ros.terminal.names import printable
 
 RgbImage = NDArray[np.uint8]
 

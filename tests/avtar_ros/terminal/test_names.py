@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtar_ros.names import file_name, file_path, kept_name, printable, printable_lines
+from avtar_ros.terminal.names import file_name, file_path, kept_name, printable, printable_lines
 
 TEXTS = st.text(st.characters(), max_size=400)
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from avtar_ros.command_line import show
 from avtar_ros.errors import AvtarError
+from avtar_ros.terminal.command_line import show
 
 POLL_S = 0.2
 

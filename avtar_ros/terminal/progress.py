@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from tqdm import tqdm
 
-from avtar_ros.names import printable, printable_lines
+from avtar_ros.terminal.names import printable, printable_lines
 
 if TYPE_CHECKING:
     Bar = tqdm[Any]

@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from avtar_ros.disk.files import make_folder, partial_name
+from avtar_ros.disk.locks import hold
 from avtar_ros.errors import AvtarError
-from avtar_ros.files import make_folder, partial_name
-from avtar_ros.locks import hold
 
 MARKER = ".avtar_ros"
 HEAD = "Made by avtar_ros. It may write over what is named here, and over nothing else in this folder:\n"

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.extras import missing
-from avtar_ros.names import printable_lines
-from avtar_ros.progress import be_quiet
+from avtar_ros.terminal.extras import missing
+from avtar_ros.terminal.names import printable_lines
+from avtar_ros.terminal.progress import be_quiet
 from avtar_ros.version import VERSION
 
 DONE = 0
@@ -169,7 +169,8 @@ def _add_common(parser: argparse.ArgumentParser, default: bool | str) -> None:
 
 def version_line(program: str) -> str:
     """What --version prints."""
-    return f"{program} {VERSION} (avtar_ros in {Path(__file__).resolve().parent}, Python {platform.python_version()})"
+    place = Path(__file__).resolve().parents[1]
+    return f"{program} {VERSION} (avtar_ros in {place}, Python {platform.python_version()})"
 
 
 class _Completion(argparse.Action):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from avtar_ros.disk.locks import BusyError, in_turn
+from avtar_ros.disk.outputs import HEAD, MARKER, OutputFolder, check_file, is_figures, remove_made
 from avtar_ros.errors import AvtarError
-from avtar_ros.locks import BusyError, in_turn
-from avtar_ros.outputs import HEAD, MARKER, OutputFolder, check_file, is_figures, remove_made
 from avtar_ros.replay.cli import main
 from tests.tiny_bags import write_truth_bag
 
@@ -172,7 +172,7 @@ def test_an_empty_file_is_no_loss_and_a_link_is_not_written_through(tmp_path: Pa
         check_file(tmp_path / "link", [], lambda _: True)
 
 
-HOLD = "import sys\nfrom pathlib import Path\nfrom avtar_ros.outputs import OutputFolder\n"
+HOLD = "import sys\nfrom pathlib import Path\nfrom avtar_ros.disk.outputs import OutputFolder\n"
 HOLD += "with OutputFolder(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
 
 

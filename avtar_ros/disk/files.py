@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from avtar_ros.errors import AvtarError
-from avtar_ros.names import printable
+from avtar_ros.terminal.names import printable
 
 
 def make_folder(path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avtar_ros.errors import ImageError
-from avtar_ros.picture_header import UnknownSizeError, picture_size
+from avtar_ros.imaging.picture_header import UnknownSizeError, picture_size
 
 MAX_PIXELS = 50_000_000
 """Of an image: 150 MB of colours. The largest cameras on robots have 20 million."""

@@ -13,7 +13,7 @@ import zstandard
 
 from avtar_ros.bags.ground_truth import decode_map
 from avtar_ros.errors import ImageError
-from avtar_ros.images import depth_metres, encoding_of, to_rgb
+from avtar_ros.imaging.images import depth_metres, encoding_of, to_rgb
 from tests.packed_depth import HEADER, png, rvl, zstd_image
 from tests.tiny_bags import image
 

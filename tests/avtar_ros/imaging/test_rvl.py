@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from avtar_ros.rvl import RvlError, decode_rvl
+from avtar_ros.imaging.rvl import RvlError, decode_rvl
 from tests.packed_depth import rvl
 
 

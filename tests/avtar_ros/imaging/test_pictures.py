@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avtar_ros.pictures import in_order
+from avtar_ros.imaging.pictures import in_order
 
 
 def test_numbers_in_names_count_by_value_and_hidden_files_not_at_all() -> None:
