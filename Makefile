@@ -109,8 +109,9 @@ $(ROS_VENV)/stamp: $(VENV)/test.stamp
 	@$(call SEE_VENV,$(ROS_VENV))
 	@touch $@
 
-# NVIDIA's bindings of TensorRT, 1 MB each, that tests hold the code against; they skip without, saying so.
+# NVIDIA's bindings of TensorRT, 1 MB each, and of CUDA, 12 MB, that tests hold the code against; they skip without.
 BINDINGS := 10.3.0 10.7.0 10.13.3.9 10.16.1.11 11.0.0.114 11.4.0.106
+CUDA_BINDINGS := cuda-bindings==12.9.0 cuda-bindings==13.0.1 cuda-pathfinder==1.3.0
 
 bindings: $(VENV)/test.stamp
 	@for version in $(BINDINGS); do \
@@ -118,6 +119,12 @@ bindings: $(VENV)/test.stamp
 	        || $(VENV)/bin/python -m pip --quiet --disable-pip-version-check download --no-deps \
 	            --only-binary :all: --dest $(VENV)/bindings "tensorrt-cu12-bindings==$$version" 2>/dev/null \
 	        || echo "bindings of TensorRT $$version could not be had: their test is skipped"; \
+	done
+	@for wheel in $(CUDA_BINDINGS); do \
+	    ls $(VENV)/bindings/$$(echo $$wheel | tr - _ | sed 's/==/-/')-* >/dev/null 2>&1 \
+	        || $(VENV)/bin/python -m pip --quiet --disable-pip-version-check download --no-deps \
+	            --only-binary :all: --dest $(VENV)/bindings "$$wheel" 2>/dev/null \
+	        || echo "$$wheel could not be had: its test is skipped"; \
 	done
 
 # What tests use and skip without, saying so: a browser to open the report, a compiler to link NVIDIA's builder.

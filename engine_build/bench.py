@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avtar_ros.engines.batch_slot import StageTimes
 from avtar_ros.engines.engine import Engine
-from avtar_ros.engines.tensorrt import StageTimes, TensorRTEngine
+from avtar_ros.engines.tensorrt import TensorRTEngine
 from avtar_ros.terminal.progress import Progress
 from engine_build.sample_images import Images, made_up_images
 

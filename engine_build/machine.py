@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from avtar_ros.engines.cuda import PyCuda
 from avtar_ros.engines.engine import EngineError
+from avtar_ros.engines.open_cuda import open_cuda
 from avtar_ros.engines.sidecar import Gpu
 from avtar_ros.engines.tensorrt import load_tensorrt
 
@@ -50,7 +50,7 @@ def this_machine() -> Machine:
     except EngineError as error:
         missing["tensorrt"] = str(error)
     try:
-        driver = PyCuda()
+        driver = open_cuda()
         gpu, cuda = driver.gpu, driver.version
         if not driver.integrated:
             with driver.current():

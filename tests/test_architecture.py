@@ -25,7 +25,7 @@ FORBIDDEN = {
 # The files that may name ROS, and CUDA: what runs inside a node, and the engine that needs a GPU with its driver.
 NODES = ("avtar_ros/ros/*.py", "avtar_ros/node/*.py", "avtar_ros/source/camera_source.py", "avtar_ros/demo/*.py",
          "avtar_ros/doctor/cameras.py")
-CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/tensorrt.py")
+CUDA = ("avtar_ros/engines/cuda.py", "avtar_ros/engines/nvidia_cuda.py", "avtar_ros/engines/tensorrt.py")
 RAY = ("avtar_ros/replay/fleet/ray_workers.py",)
 RERUN = ("avtar_ros/replay/running/rerun_log.py",)
 # The floors of each house from the ground up: what stands further on in a list imports only what stands before it.

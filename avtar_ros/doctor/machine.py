@@ -65,10 +65,11 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Finding:
 
 def gpu() -> Finding:
     """The NVIDIA GPU, as the engine sees it."""
-    from avtar_ros.engines.cuda import CudaError, PyCuda
+    from avtar_ros.engines.cuda import CudaError
+    from avtar_ros.engines.open_cuda import open_cuda
 
     try:
-        cuda = PyCuda()
+        cuda = open_cuda()
     except CudaError as error:
         return Finding("GPU", Level.WARN, f"none that can be used, so models run on the CPU: {error}")
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -78,6 +78,13 @@ class Cuda(ABC):
     def buffer(self, size: int, zero_copy: bool) -> Buffer:
         """`size` bytes: pinned and copied, or, with `zero_copy`, one memory for both sides."""
 
+    def record(self, stream: Stream, work: Callable[[], bool]) -> Callable[[], None] | None:
+        """What `work` puts into `stream`, done at each call of what is returned and not before, as one CUDA graph.
+
+        None where that cannot be: with a binding without graphs, of work that fails or cannot be recorded.
+        """
+        return None
+
     @abstractmethod
     def free_memory(self) -> int:
         """Bytes."""
@@ -97,7 +104,8 @@ class PyCuda(Cuda):
                 f"pycuda is not installed, or does not find CUDA's driver ({error}). On a machine with an NVIDIA GPU "
                 f"run: {install_line('tensorrt')} (the extra avtar_ros[tensorrt]). It is compiled there, which takes "
                 "a C++ compiler, Python's headers (apt install g++ python3-dev) and CUDA's nvcc in PATH "
-                "(/usr/local/cuda/bin)."
+                "(/usr/local/cuda/bin). Or run: pip install cuda-bindings, NVIDIA's own, which is compiled already; of "
+                "the driver's CUDA, as 'cuda-bindings==12.*'."
             ) from error
         self._driver = driver
         with self._translated("finding a GPU"):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
@@ -16,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avtar_ros.engines.cuda import Buffer, Cuda, CudaError, PyCuda
+from avtar_ros.engines.batch_slot import BatchSlot, StageTimes
+from avtar_ros.engines.cuda import Cuda, CudaError
 from avtar_ros.engines.engine import (
-    INPUT,
     UNDER_WAY,
     Engine,
     EngineError,
@@ -27,27 +25,14 @@ from avtar_ros.engines.engine import (
     check_images,
     check_maps,
 )
-from avtar_ros.engines.sidecar import Sidecar, TensorInfo, faults, interface, is_interface, read_plan, read_sidecar
+from avtar_ros.engines.open_cuda import open_cuda
+from avtar_ros.engines.sidecar import TensorInfo, faults, interface, is_interface, read_plan, read_sidecar
 from avtar_ros.tasks import Maps
 
 OLDEST = (10, 3)
 """The first TensorRT that takes the models here as they are typed; JetPack 6.1 brings it."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StageTimes:
-    """Milliseconds that one batch took, in trtexec's terms: measured on the GPU, and `enqueue` on the CPU."""
-
-    h2d: float
-    compute: float
-    d2h: float
-    enqueue: float
-
-    @property
-    def latency(self) -> float:
-        return self.h2d + self.compute + self.d2h
 
 
 def load_tensorrt() -> Any:
@@ -159,7 +144,7 @@ class TensorRTEngine(Engine):
             )
         plan = read_plan(path, self.sidecar)
         self._trt = trt or load_tensorrt()
-        self._cuda: Cuda | None = cuda or PyCuda()
+        self._cuda: Cuda | None = cuda or open_cuda()
         if reasons := faults(self.sidecar, str(self._trt.__version__), self._cuda.gpu):
             self._cuda.close()
             raise EngineError(
@@ -168,7 +153,7 @@ class TensorRTEngine(Engine):
             )
         self.description = f"TensorRT {self._trt.__version__} {self.sidecar.options.precision}, {self._cuda.gpu.name}"
         self.gpu = self._cuda.gpu
-        self._slots: deque[_Slot] = deque()
+        self._slots: deque[BatchSlot] = deque()
         self._runtime: Any = None
         self._engine: Any = None
         try:
@@ -176,7 +161,7 @@ class TensorRTEngine(Engine):
                 contexts = self._load(plan)
                 zero_copy = options.zero_copy and self._cuda.integrated
                 while contexts:  # to which nobody else may hold on
-                    self._slots.append(_Slot(self._cuda, contexts.pop(), self.sidecar, zero_copy))
+                    self._slots.append(BatchSlot(self._cuda, contexts.pop(), self.sidecar, zero_copy))
             blank = np.zeros((1, self.card.height, self.card.width, 3), np.uint8)
             check_maps(self.infer(blank), 1, self.card, path)
         except BaseException:
@@ -236,7 +221,7 @@ class TensorRTEngine(Engine):
             raise EngineError("this engine is closed. Open the model again.")
         return self._cuda
 
-    def _collect(self, slot: _Slot, serial: int) -> Maps:
+    def _collect(self, slot: BatchSlot, serial: int) -> Maps:
         """Wait for the batch of this number in `slot`; the arrays are copies."""
         with self._gpu().current():
             slot.stream.synchronize()
@@ -259,20 +244,20 @@ class TensorRTEngine(Engine):
         with self._gpu().current():
             self._profiler = Profiler(self._trt)  # contexts do not keep it alive
             for slot in self._slots:
-                slot.context.profiler = self._profiler
+                slot.profile(self._profiler)
         for _ in range(runs):
             self.infer(images)
         return totals
 
     def close(self) -> None:
-        """Frees in the order in which things depend on one another: contexts, engine, runtime, buffers, GPU."""
+        """Frees in the order in which things depend on one another: graphs, contexts, engine, runtime, buffers, GPU."""
         if self._cuda is None:
             return
         cuda, self._cuda = self._cuda, None
         try:
             with cuda.current():
                 for slot in self._slots:
-                    slot.context = None
+                    slot.let_go()
                 self._engine = None
                 self._runtime = None
                 while self._slots:
@@ -282,77 +267,3 @@ class TensorRTEngine(Engine):
         finally:
             self._slots.clear()
             cuda.close()
-
-
-class _Slot:
-    """One batch under way: a buffer a tensor, and the execution context for these, the stream that it runs in, and the
-    moments between its stages. `serial` counts the batches."""
-
-    def __init__(self, cuda: Cuda, context: Any, sidecar: Sidecar, zero_copy: bool) -> None:
-        self.context = context
-        self._tensors = interface(sidecar.card)
-        self._size = 0
-        self._bound = 0
-        self.serial = 0
-        self.enqueue = 0.0
-        self.stream = cuda.stream()
-        self.begun, self.uploaded, self.computed, self.downloaded = (cuda.event() for _ in range(4))
-        self.buffers: dict[str, Buffer] = {}
-        for name, tensor in self._tensors.items():
-            self.buffers[name] = cuda.buffer(tensor.size(sidecar.options.batch), zero_copy)
-
-    def view(self, name: str) -> NDArray[Any]:
-        """The tensor of the batch now in the slot, on the CPU's side."""
-        tensor = self._tensors[name]
-        flat = self.buffers[name].host[: tensor.size(self._size)]
-        return flat.view(tensor.dtype).reshape(self._size, *tensor.shape[1:])
-
-    def fill(self, images: NDArray[np.uint8]) -> None:
-        """Put the images in place and start bringing them to the GPU."""
-        self._size = len(images)
-        self.serial += 1
-        np.copyto(self.view(INPUT), images)
-        self.begun.record(self.stream)
-        self.buffers[INPUT].upload(self.stream, self._tensors[INPUT].size(self._size))
-        self.uploaded.record(self.stream)
-
-    def execute(self) -> bool:
-        """Start computing; whether TensorRT does."""
-        begun = time.perf_counter()
-        done = self._bind() and bool(self.context.execute_async_v3(self.stream.handle))
-        self.enqueue = 1e3 * (time.perf_counter() - begun)
-        return done
-
-    def _bind(self) -> bool:
-        """Tell the context how many images there are, and at first where; whether TensorRT takes that."""
-        if self._bound == self._size:
-            return True
-        if not self.context.set_input_shape(INPUT, self.view(INPUT).shape):
-            return False
-        if not self._bound:
-            for name, buffer in self.buffers.items():
-                if not self.context.set_tensor_address(name, buffer.address):
-                    return False
-        self._bound = self._size
-        return True
-
-    def fetch(self) -> None:
-        """Start bringing the maps back."""
-        self.computed.record(self.stream)
-        for name, buffer in self.buffers.items():
-            if name != INPUT:
-                buffer.download(self.stream, self._tensors[name].size(self._size))
-        self.downloaded.record(self.stream)
-
-    def times(self) -> StageTimes:
-        return StageTimes(
-            self.begun.time_till(self.uploaded),
-            self.uploaded.time_till(self.computed),
-            self.computed.time_till(self.downloaded),
-            self.enqueue,
-        )
-
-    def free(self) -> None:
-        while self.buffers:
-            self.buffers.popitem()[1].free()
-        del self.begun, self.uploaded, self.computed, self.downloaded, self.stream

@@ -74,8 +74,8 @@ def stand_in(patch: pytest.MonkeyPatch, folder: Path, gpu: Gpu = ORIN, version: 
     """Make this process believe that it runs on an Orin Nano, with its configuration in `folder`."""
     trt = StandIn(gpu, version)
     patch.setitem(sys.modules, "tensorrt", trt)  # type: ignore[arg-type]
-    patch.setattr("avtar_ros.engines.tensorrt.PyCuda", lambda: trt.cuda)
-    patch.setattr("engine_build.machine.PyCuda", lambda: trt.cuda)
+    patch.setattr("avtar_ros.engines.tensorrt.open_cuda", lambda: trt.cuda)
+    patch.setattr("engine_build.machine.open_cuda", lambda: trt.cuda)
     patch.setattr("engine_build.machine.board", lambda: BOARD)
     patch.setattr("engine_build.build.compile_model", trt.compile)
     patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))

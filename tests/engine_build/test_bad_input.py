@@ -230,12 +230,13 @@ def with_old_tensorrt(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 def without_gpu(patch: pytest.MonkeyPatch, folder: Path) -> None:
     stand_in(patch, folder)
-    from avtar_ros.engines.cuda import PyCuda
+    from avtar_ros.engines.open_cuda import open_cuda
 
+    patch.setitem(sys.modules, "cuda", None)
     patch.setitem(sys.modules, "pycuda", None)
     patch.setitem(sys.modules, "pycuda.driver", None)
     for module in ("avtar_ros.engines.tensorrt", "engine_build.machine"):
-        patch.setattr(f"{module}.PyCuda", PyCuda)
+        patch.setattr(f"{module}.open_cuda", open_cuda)
 
 
 MACHINES: dict[str, tuple[Callable[[pytest.MonkeyPatch, Path], None], str]] = {

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from avtar_ros.agreement import MapComparison, describe
-from avtar_ros.engines.cuda import PyCuda
 from avtar_ros.engines.engine import Engine, EngineError, EngineOptions
+from avtar_ros.engines.open_cuda import open_cuda
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.sidecar import Gpu, read_sidecar, write_sidecar
 from avtar_ros.tasks import TASKS, Maps
@@ -101,7 +101,7 @@ def test_a_thread_of_its_own_may_use_an_engine_that_another_opened(built: Built)
 
 def test_a_closed_engine_gives_its_memory_back(built: Built) -> None:
     def free() -> int:
-        cuda = PyCuda()
+        cuda = open_cuda()
         try:
             with cuda.current():
                 return cuda.free_memory()

@@ -85,7 +85,8 @@ class RecordingBuffer(Buffer):
 class RecordingCuda(Cuda):
     FREE = 123 << 20
 
-    def __init__(self, gpu: Gpu = ORIN, integrated: bool = True) -> None:
+    def __init__(self, gpu: Gpu = ORIN, integrated: bool = True, graphs: bool = False) -> None:
+        self.graphs, self.launched = graphs, 0
         self.gpu, self.version, self.integrated = gpu, "12.6", integrated
         self.calls: list[str] = []
         self.memory: dict[int, NDArray[np.uint8]] = {}
@@ -125,6 +126,20 @@ class RecordingCuda(Cuda):
         self.call("allocate")
         self.buffers.append(RecordingBuffer(self, size, zero_copy))
         return self.buffers[-1]
+
+    def record(self, stream: Any, work: Callable[[], bool]) -> Callable[[], None] | None:
+        self.call("record")
+        if not self.graphs:
+            return None
+        before = len(stream._work)
+        worked = work()
+        recorded, stream._work[before:] = stream._work[before:], []
+
+        def launch() -> None:
+            self.launched += 1
+            stream._work.extend(recorded)
+
+        return launch if worked else None
 
     def free_memory(self) -> int:
         self.must_be_current()
@@ -169,6 +184,7 @@ class _Context(_Freed):
         if self._trt.failing:
             self._trt.logger.log(self._trt.ILogger.Severity.ERROR, "the machine is on fire")
             return False
+        self._trt.executions += 1
         if self.profiler is not None:
             self.profiler.report_layer_time("the whole of it", 1.0)
         addresses, shape, trt = dict(self._addresses), self._shape, self._trt
@@ -223,6 +239,7 @@ class RecordingTensorRT:
         self.shapes: list[tuple[int, ...]] = []
         self.contexts = 0
         self.failing = self.refusing = self.starting_fails = False
+        self.executions = 0
 
     def Runtime(self, logger: Any) -> _Runtime:  # noqa: N802 - TensorRT's name
         self.logger = logger

@@ -39,7 +39,9 @@ class Opened:
     """An engine with the stand-ins under it."""
 
     def __init__(self, path: Path, options: EngineOptions | None = None, **changes: Any) -> None:
-        self.cuda = RecordingCuda(changes.get("gpu", ORIN), changes.get("integrated", True))
+        self.cuda = RecordingCuda(
+            changes.get("gpu", ORIN), changes.get("integrated", True), changes.get("graphs", False)
+        )
         tensors = changes.get("tensors", interface(CARD))
         self.trt = RecordingTensorRT(self.cuda, tensors, changes.get("version", "10.3.0.30"))
         for name in ("failing", "refusing", "starting_fails"):
@@ -59,9 +61,12 @@ def check(maps: dict[str, NDArray[Any]], given: NDArray[np.uint8]) -> None:
 
 @pytest.mark.parametrize("count", [1, BATCH, BATCH + 1, 3 * BATCH + 1])
 @pytest.mark.parametrize("zero_copy", [False, True])
-def test_every_image_gets_its_own_maps_whatever_the_batch(engine_file: Path, count: int, zero_copy: bool) -> None:
-    with Opened(engine_file, EngineOptions(zero_copy=zero_copy)).engine as engine:
-        for seed in range(3):
+@pytest.mark.parametrize("graphs", [False, True])
+def test_every_image_gets_its_own_maps_whatever_the_batch(
+    engine_file: Path, count: int, zero_copy: bool, graphs: bool
+) -> None:
+    with Opened(engine_file, EngineOptions(zero_copy=zero_copy), graphs=graphs).engine as engine:
+        for seed in range(6):
             given = images(count, seed)
             maps = engine.infer(given)
             check(maps, given)
@@ -143,6 +148,43 @@ def test_addresses_are_set_once_for_frames_of_one_camera(engine_file: Path) -> N
     assert sum("address" in call for call in opened.cuda.calls) == UNDER_WAY * len(interface(CARD))
 
 
+def test_what_was_launched_once_is_recorded_and_from_then_on_one_graph(engine_file: Path) -> None:
+    opened = Opened(engine_file, graphs=True)
+    for seed in range(10):
+        check(opened.engine.infer(given := images(2, seed)), given)
+    executions, launched = opened.trt.executions, opened.cuda.launched
+    for seed in range(5):
+        check(opened.engine.infer(given := images(2, seed)), given)
+    assert opened.trt.executions == executions
+    assert opened.cuda.launched == launched + 5
+
+
+def test_graphs_are_of_one_size_of_batch(engine_file: Path) -> None:
+    opened = Opened(engine_file, graphs=True)
+    for seed in range(24):
+        check(opened.engine.infer(given := images(1 + seed // 4 % 2, seed)), given)
+    assert opened.cuda.launched > 6
+
+
+def test_what_cannot_be_recorded_is_launched_as_before_and_not_tried_again(engine_file: Path) -> None:
+    opened = Opened(engine_file)
+    for seed in range(9):
+        check(opened.engine.infer(given := images(1, seed)), given)
+    assert opened.cuda.calls.count("record") == UNDER_WAY
+    assert opened.trt.executions == 10  # with the warm-up
+
+
+def test_an_inference_that_fails_while_it_is_recorded_is_an_error(engine_file: Path) -> None:
+    opened = Opened(engine_file, graphs=True)
+    opened.engine.infer(images(1))
+    opened.trt.failing = True
+    with pytest.raises(EngineError, match="on fire"):
+        opened.engine.infer(images(1))
+    opened.trt.failing = False
+    for seed in range(4):
+        check(opened.engine.infer(given := images(1, seed)), given)
+
+
 def test_a_stream_refuses_a_batch_that_its_buffers_cannot_hold(engine_file: Path) -> None:
     engine = Opened(engine_file).engine
     with pytest.raises(EngineError, match=rf"{BATCH + 1} images in one batch.*up to {BATCH}.*--batch {BATCH + 1}"):
@@ -150,8 +192,11 @@ def test_a_stream_refuses_a_batch_that_its_buffers_cannot_hold(engine_file: Path
     check(engine.infer(given := images(1)), given)
 
 
-def test_the_time_of_each_layer_is_a_mean_over_runs(engine_file: Path) -> None:
-    engine = Opened(engine_file).engine
+@pytest.mark.parametrize("graphs", [False, True])
+def test_the_time_of_each_layer_is_a_mean_over_runs(engine_file: Path, graphs: bool) -> None:
+    engine = Opened(engine_file, graphs=graphs).engine
+    for _ in range(4):
+        engine.infer(images(1))
     assert engine.layer_times(images(1), runs=4) == {"the whole of it": 1.0}
 
 
