@@ -54,3 +54,27 @@ def test_under_overload_the_node_can_say_what_became_of_each_frame(tmp_path: Pat
     assert measured["frames.sent"] >= measured["frames.received"] > 0
     assert measured["frames.published"] > 0
     assert measured["frames.failed"] == measured["frames.malformed"] == measured["lost"] == 0
+
+
+def test_ratios_of_peers_are_of_what_was_measured_in_one_round() -> None:
+    from benchmarks.peers import Network, ratios
+
+    def network(*rounds: float) -> Network:
+        made = Network.__new__(Network)
+        made.rounds = list(rounds)
+        return made
+
+    assert ratios([network(1, 4), network(3, 8)], network(2, 3)) == [2, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "channels"), [("segmentation", 13), ("depth", 1), ("normals", 3), ("edges", 1)])
+def test_a_peer_gives_a_map_of_the_images_size(task: str, channels: int) -> None:
+    import torch
+
+    from benchmarks.peers import PEERS
+
+    with torch.no_grad():
+        found = PEERS[task]().eval()(torch.zeros(1, 64, 96, 3, dtype=torch.uint8))
+    assert found.shape == (1, channels, 64, 96)
+    assert bool(torch.isfinite(found).all())

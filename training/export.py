@@ -74,7 +74,7 @@ def export(checkpoint: Checkpoint, path: Path, options: ExportOptions) -> ModelC
     model = load_model(checkpoint).half() if options.precision == "fp16" else reference
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         draft = Path(folder) / "model.onnx"
-        _write_graph(model, draft)
+        write_graph(model, draft)
         card = model.card.replace(provenance=_provenance(checkpoint, options))
         _write_card(draft, card)
         with open_engine(draft) as engine:
@@ -159,7 +159,8 @@ def _differences(expected: Maps, got: Maps) -> dict[str, float]:
     }
 
 
-def _write_graph(model: InferenceModel, path: Path) -> None:
+def write_graph(model: InferenceModel, path: Path) -> None:
+    """Export the network to ONNX in its fast form, for any batch; without a card."""
     example = torch.zeros(2, model.card.height, model.card.width, 3, dtype=torch.uint8)
     program = torch.onnx.export(
         model,

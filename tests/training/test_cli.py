@@ -77,7 +77,7 @@ def test_export_says_what_it_wrote(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # The graph has been traced once for all tests; everything after that is real.
-    monkeypatch.setattr("training.export._write_graph", lambda model, path: path.write_bytes(exported.read_bytes()))
+    monkeypatch.setattr("training.export.write_graph", lambda model, path: path.write_bytes(exported.read_bytes()))
     path = tmp_path / "a new folder" / "model.onnx"
     assert main(["export", str(checkpoint_path), "--out", str(path), "--rooms", "2"]) == 0
     card = read_onnx_card(path)

@@ -118,7 +118,7 @@ def test_a_graph_that_gives_something_else_is_refused_and_nothing_is_written(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    monkeypatch.setattr(module, "_write_graph", lambda model, path: altered(exported, path, weight))
+    monkeypatch.setattr(module, "write_graph", lambda model, path: altered(exported, path, weight))
     with pytest.raises(TrainingError, match=f"differs from PyTorch in {task}.*Nothing was written"):
         export(load_checkpoint(checkpoint_path), out / "model.onnx", ExportOptions(rooms=0))
     assert list(out.iterdir()) == []
@@ -129,7 +129,7 @@ def test_a_refused_export_leaves_the_earlier_file(
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(exported.read_bytes())
-    monkeypatch.setattr(module, "_write_graph", lambda model, path: altered(exported, path, "heads.depth.0.bias"))
+    monkeypatch.setattr(module, "write_graph", lambda model, path: altered(exported, path, "heads.depth.0.bias"))
     with pytest.raises(TrainingError):
         export(load_checkpoint(checkpoint_path), path, ExportOptions(rooms=0))
     assert path.read_bytes() == exported.read_bytes()
@@ -171,7 +171,7 @@ def test_ids_may_differ_on_a_pixel_in_a_thousand_and_no_more(exported: Path, che
 def test_pictures_of_the_user_are_compared_too(
     exported: Path, checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_write_graph", lambda model, path: path.write_bytes(exported.read_bytes()))
+    monkeypatch.setattr(module, "write_graph", lambda model, path: path.write_bytes(exported.read_bytes()))
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     cv2.imwrite(str(pictures / "a.jpg"), np.full((100, 90, 3), (10, 60, 200), np.uint8))
