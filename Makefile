@@ -10,13 +10,14 @@ VENV := .venv
 GPU_VENV := .venv-gpu
 JAZZY_VENV := .venv-jazzy
 ROS_VENV := .venv-ros
+COMPILE_VENV := .venv-compile
 LOWEST_VENV := .venv-lowest
 # Warnings of build tools to their own developers are left out.
 PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo predict test test-jazzy test-humble test-lowest test-ros lint docs test-gpu gpu-tests bindings chromium gcc clean
+.PHONY: help demo predict test test-jazzy test-humble test-lowest test-compile test-ros lint docs test-gpu gpu-tests bindings chromium gcc clean
 .PHONY: attack notice sbom audit lock
 
 help:  ## say what can be made
@@ -36,6 +37,10 @@ predict: $(VENV)/predict.stamp  ## make maps of your pictures, video or camera: 
 test: lint bindings chromium gcc  ## check style, types and Dockerfiles, then run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --durations 15
 	@$(MAKE) --no-print-directory test-jazzy test-humble
+
+# The pair of NVIDIA's libraries before the one that the suite compiles with: TensorRT 11.0, TensorRT for RTX 1.5.
+test-compile: $(COMPILE_VENV)/stamp gcc  ## compile engines with an older pair of NVIDIA's libraries as well
+	$(COMPILE_VENV)/bin/python -m pytest tests/engine_build/test_compile.py
 
 # What depends on the distribution of ROS. The suite runs on Kilted's wheels, Humble has none.
 NODE_TESTS := tests/avtar_ros/node/test_lifecycle.py tests/avtar_ros/node/test_cameras.py tests/avtar_ros/ros \
@@ -101,6 +106,13 @@ $(JAZZY_VENV)/stamp: constraints-jazzy.txt $(VENV)/test.stamp
 	@$(call SEE_VENV,$(JAZZY_VENV))
 	@touch $@
 
+$(COMPILE_VENV)/stamp: $(VENV)/test.stamp
+	$(PYTHON) -m venv --clear $(COMPILE_VENV)
+	$(COMPILE_VENV)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps \
+	    tensorrt-cu12-bindings==11.0.0.114 onnxruntime-ep-nv-tensorrt-rtx-cu12==0.3.0
+	@$(call SEE_VENV,$(COMPILE_VENV))
+	@touch $@
+
 # Where a ROS installation is sourced, its rclpy goes before any other; else there is that of the wheels.
 $(ROS_VENV)/stamp: $(VENV)/test.stamp
 	$(PYTHON) -m venv --clear $(ROS_VENV)
@@ -163,7 +175,7 @@ attack: $(VENV)/test.stamp  ## attack all that takes something from outside: SCA
 	$(VENV)/bin/python -m tests.attack --scale $(SCALE) --out $(MEASUREMENTS)/reliability.md
 
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) $(GPU_VENV) $(JAZZY_VENV) $(LOWEST_VENV) $(ROS_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILE_VENV) $(GPU_VENV) $(JAZZY_VENV) $(LOWEST_VENV) $(ROS_VENV) build dist install log *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A Python named on the command line is the one that is used, or it is said how.
 $(VENV)/bin/python: FORCE

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class AvtarEngine:
 
     environment: dict[str, str]
     folder: Path
+    tensorrt: str
+    """The version of NVIDIA's bindings."""
 
     @property
     def timings(self) -> Path:
@@ -83,7 +86,7 @@ def nvidia(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> AvtarE
         "XDG_CACHE_HOME": str(folder / "cache"),
         "XDG_CONFIG_HOME": str(folder / "config"),
     }
-    return AvtarEngine(environment, folder)
+    return AvtarEngine(environment, folder, version(packages_distributions()["tensorrt_bindings"][0]))
 
 
 @dataclass(frozen=True)
