@@ -43,8 +43,8 @@ from transformers import (
     SegformerForSemanticSegmentation,
 )
 
+from avtar_ros.disk.files import write_text
 from avtar_ros.engines.engine import INPUT
-from avtar_ros.files import write_text
 from avtar_ros.tasks import TASKS
 from benchmarks.training_step import BACKBONES, summary
 from training.build import build_model, new_card

@@ -59,4 +59,7 @@ def test_files_and_parameters_that_a_page_names_exist(name: str) -> None:
     assert set(re.findall(r"`([a-z]+_[a-z_]+)(?:: [\w.]+)?`", text)) <= known | {"mono8", "use_sim_time", *WORDS}
 
 
-WORDS = {"bond_timeout", "multitask_node", "camera_source", "plumb_bob", "rational_polynomial", "image_transport"}
+WORDS = {
+    "bond_timeout", "multitask_node", "camera_source", "camera_to_maps", "plumb_bob", "rational_polynomial",
+    "image_transport",
+}
