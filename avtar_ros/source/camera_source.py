@@ -37,6 +37,7 @@ from avtar_ros.ros.parameters import declare_parameters, parameter, read_paramet
 from avtar_ros.ros.process import run
 from avtar_ros.ros.qos import publisher_overrides, reliable
 from avtar_ros.source.frame_sources import FrameSource, SourceFrame, open_source, schedule
+from avtar_ros.source.pace import JUMP_NS
 from avtar_ros.terminal.names import printable_lines
 
 LogStamps = Callable[[str, int, int], None]
@@ -174,7 +175,7 @@ class CameraSource(Node):
                 continue
             if not count or source.live:
                 start_ns, begin_ns = time.monotonic_ns() - due_ns, self.get_clock().now().nanoseconds - due_ns
-            self._wait_until(start_ns + due_ns, frame.stamp_ns, clock)
+            self._wait_until(start_ns + due_ns, frame, clock)
             if self._stopping.is_set():
                 break
             stamp_ns = frame.stamp_ns if clock or p.stamp == "original" else begin_ns + due_ns
@@ -191,14 +192,14 @@ class CameraSource(Node):
             output.flush()
         logger.info(f"played {count} frames")
 
-    def _wait_until(self, due_ns: int, stamp_ns: int, clock: RecordedClock | None) -> None:
-        """Wait for a moment of the monotonic clock, which is that of `stamp_ns` in the recording."""
+    def _wait_until(self, due_ns: int, frame: SourceFrame, clock: RecordedClock | None) -> None:
+        """Wait for a moment of the monotonic clock, which is that of a frame in the recording."""
         while (left_ns := due_ns - time.monotonic_ns()) > 0 and not self._stopping.is_set():
             if clock:
-                clock.tick(stamp_ns - left_ns)
+                clock.tick(frame.stamp_ns - left_ns)
             self._stopping.wait(min(left_ns / 1e9, CLOCK_PERIOD_S) if clock else left_ns / 1e9)
         if clock:
-            clock.tick(stamp_ns)
+            clock.arrive(frame.stamp_ns, frame.camera)
 
     def _await_subscribers(self, outputs: Sequence[CameraOutput]) -> None:
         seconds = self._settings.wait_for_subscriber
@@ -217,18 +218,30 @@ class CameraSource(Node):
 
 
 class RecordedClock:
-    """Tells the recorded time on /clock. It goes back only where the recording begins again."""
+    """Tells the recorded time on /clock. It goes back where the recording begins again or its clock was set back.
+
+    That is, where a camera's stamps go back by more than JUMP_NS. Cameras of one recording may be a little out of
+    order, or stamp by clocks of their own: then it is the time of the one that is ahead.
+    """
 
     def __init__(self, node: Node) -> None:
         self._publisher = node.create_publisher(Clock, "/clock", QoSProfile(depth=1))
         self._first_ns: int | None = None
         self._newest_ns = 0
+        self._last_ns: dict[int, int] = {}
 
-    def tick(self, stamp_ns: int) -> None:
+    def arrive(self, stamp_ns: int, camera: int) -> None:
+        """Tell the time of a frame of a camera."""
         if self._first_ns is None:
             self._first_ns = stamp_ns
-        # Cameras of one recording may be a little out of order.
-        self._newest_ns = stamp_ns if stamp_ns == self._first_ns else max(self._newest_ns, stamp_ns)
+        if stamp_ns == self._first_ns or stamp_ns < self._last_ns.get(camera, 0) - JUMP_NS:
+            self._newest_ns = stamp_ns
+        self._last_ns[camera] = stamp_ns
+        self.tick(stamp_ns)
+
+    def tick(self, stamp_ns: int) -> None:
+        """Tell a time, or that told last where it is earlier."""
+        self._newest_ns = max(self._newest_ns, stamp_ns)
         self._publisher.publish(Clock(clock=Time(nanoseconds=self._newest_ns).to_msg()))
 
 

@@ -142,6 +142,28 @@ def test_a_clock_that_was_set_while_recording_is_not_waited_for(client: Client, 
     assert "the clock was set" in process.output
 
 
+def test_the_recorded_time_goes_back_where_the_recorders_clock_was_set_back(
+    client: Client, play: Play, tmp_path: Path
+) -> None:
+    types, kind = get_typestore(Stores.LATEST), "sensor_msgs/msg/Image"
+    hour, logged = 3600 * 10**9, tiny_bags.stamps(FRAMES)
+    stamps = [stamp if i < 3 else stamp - hour for i, stamp in enumerate(logged)]
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, (stamp, log_ns) in enumerate(zip(stamps, logged, strict=True)):
+            size = tiny_bags.HEIGHT, tiny_bags.WIDTH
+            fields = "rgb8", 0, 3 * size[1], tiny_bags.image(i).reshape(-1)
+            message = bag._message(kind)(bag._header(stamp, "x"), *size, *fields)
+            bag.write("/camera/image_raw", log_ns, kind, types.serialize_cdr(message, kind))
+    clocks, images = client.inbox(Clock, "/clock"), client.inbox(Image, "camera/image_raw")
+    play(tmp_path / "x.mcap", clock=True, rate=0.0)
+    client.wait_until(lambda: len(images) == FRAMES, "all images")
+    assert [stamp_ns(message) for message in images] == stamps
+    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in clocks]
+    back = [(before, after) for before, after in pairwise(times) if after < before]
+    assert back == [(stamps[2], stamps[3])]  # once, and it goes on from there
+    assert set(stamps) <= set(times)
+
+
 def test_an_override_of_quality_of_service_is_of_its_topic_alone(client: Client, play: Play, tmp_path: Path) -> None:
     override = {"qos_overrides./camera/image_raw.publisher.durability": "transient_local"}
     play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), **override)
