@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -168,26 +168,55 @@ def check_that_nothing_is_done_again(command: list[str], out: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*/output.mcap")} == before
 
 
-@pytest.fixture
-def in_memory(recordings: Path) -> Iterator[str]:
-    """An object store, as far as the code can tell, with one robot's bags and a model in it."""
+@contextmanager
+def s3_server() -> Iterator[None]:
+    """A server of this machine's own that speaks S3, which clients find as they do any: by their environment."""
+    server = pytest.importorskip("moto.server", reason="needs the extra `test`").ThreadedMotoServer("127.0.0.1", 0)
+    s3fs = pytest.importorskip("s3fs", reason="needs the extra `test`")
+    server.start()
+    environment = {
+        "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
+        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("store")
+        yield
+        s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def store(recordings: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An object store with one robot's bags and a model in it: fsspec's in memory, and one of S3 on this machine."""
     fsspec = pytest.importorskip("fsspec", reason="needs the extra `fleet`")
-    memory = fsspec.filesystem("memory")
-    for path in sorted((recordings / "robot0/kitchen").glob("*.mcap")):
-        memory.pipe_file(f"/store/robot0/kitchen/{path.name}", path.read_bytes())
-    memory.pipe_file("/store/tiny.onnx", (recordings / "tiny.onnx").read_bytes())
-    yield "memory://store"
-    memory.rm("/store", recursive=True)
+    address = f"{request.param}://store"
+    with s3_server() if request.param == "s3" else nullcontext():
+        files, root = fsspec.core.url_to_fs(address)
+        for path in sorted((recordings / "robot0/kitchen").glob("*.mcap")):
+            files.pipe_file(f"{root}/robot0/kitchen/{path.name}", path.read_bytes())
+        files.pipe_file(f"{root}/tiny.onnx", (recordings / "tiny.onnx").read_bytes())
+        yield address
+        files.rm(f"{root}/", recursive=True)
+
+
+def put(address: str, content: bytes) -> None:
+    import fsspec
+
+    files, path = fsspec.core.url_to_fs(address)
+    files.pipe_file(path, content)
 
 
 OPTIONS = ReplayOptions(Path(), Path(), Path(), threads=1)
 ROBOT = re.compile("(?P<robot>robot.)/")
 
 
-def test_object_stores_hold_bags_model_and_results(in_memory: str, recordings: Path, tmp_path: Path) -> None:
-    bags = places.find([f"{in_memory}/*/*/*.mcap"])
+def test_object_stores_hold_bags_model_and_results(store: str, recordings: Path, tmp_path: Path) -> None:
+    bags = places.find([f"{store}/*/*/*.mcap"])
     assert [bag.rpartition("/")[2] for bag in bags] == ["run0.mcap", "run2.mcap"]
-    jobs = plan(bags, [f"{in_memory}/tiny.onnx"], f"{in_memory}/out", ROBOT, OPTIONS)
+    jobs = plan(bags, [f"{store}/tiny.onnx"], f"{store}/out", ROBOT, OPTIONS)
     assert [job.groups for job in jobs] == [{"robot": "robot0"}] * 2
     assert outcome_of(jobs[0]) is None
     with JobRunner() as runner:
@@ -213,27 +242,44 @@ def test_links_lead_to_reports_whatever_their_names() -> None:
     assert link == "m/a%20b%231%3F%3C%C3%A9%3E/report.html"
 
 
-def test_where_results_go_is_tried_before_work_begins(in_memory: str, recordings: Path, capsys) -> None:
-    import fsspec
-
-    out = f"{in_memory}/results"
-    fsspec.filesystem("memory").pipe_file("/store/results/fleet.html", b"mine")
+def test_where_results_go_is_tried_before_work_begins(store: str, recordings: Path, capsys) -> None:
+    out = f"{store}/results"
+    put(f"{out}/fleet.html", b"mine")
     fleet = ["fleet", str(recordings / "robot0/kitchen/run0.mcap"), "--model", str(recordings / "tiny.onnx"), "--out"]
     assert main([*fleet, out]) == 1
     assert "results/fleet.html: is there already" in capsys.readouterr().err
-    assert fsspec.filesystem("memory").cat_file("/store/results/fleet.html") == b"mine"
+    assert places.read(f"{out}/fleet.html") == b"mine"
     assert main([*fleet, "nosuchprotocol://x"]) == 1
     assert "nosuchprotocol://x: cannot be reached" in capsys.readouterr().err
     assert main([*fleet, "http://127.0.0.1:9/x"]) == 1
     assert "http://127.0.0.1:9/x" in capsys.readouterr().err
 
 
-def test_a_job_is_done_again_when_bag_model_or_options_have_changed(in_memory: str, recordings: Path) -> None:
-    import fsspec
+def test_a_whole_fleet_in_a_store_is_done_once_and_reported(store: str, recordings: Path, capsys) -> None:
+    jobs = plan(places.find([f"{store}/*/*/*.mcap"]), [f"{store}/tiny.onnx"], f"{store}/out", ROBOT, OPTIONS)
+    with JobRunner() as runner:
+        outcomes = [runner.run(job) for job in jobs]
+    assert not any(outcome.failed for outcome in outcomes)
+    again = ["fleet", f"{store}/*/*/*.mcap", "--model", f"{store}/tiny.onnx", "--out", f"{store}/out"]
+    assert main([*again, "--groups", ROBOT.pattern, "--threads", "1", "--address", "nowhere:1"]) == 0
+    page = places.read(f"{store}/out/fleet.html")
+    assert page is not None
+    assert all(outcome.out.rpartition("/")[2] in page.decode() for outcome in outcomes)
+    assert "2 bags" in capsys.readouterr().out
 
+
+def test_an_output_by_an_address_of_this_machine_is_a_folder(recordings: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "fleet.html").write_text("mine")
+    fleet = ["fleet", str(recordings / "robot0/kitchen/run0.mcap"), "--model", str(recordings / "tiny.onnx"), "--out"]
+    assert main([*fleet, tmp_path.as_uri()]) == 1
+    assert f"{tmp_path}/fleet.html: is there already" in capsys.readouterr().err
+    assert (tmp_path / "fleet.html").read_text() == "mine"
+
+
+def test_a_job_is_done_again_when_bag_model_or_options_have_changed(store: str, recordings: Path) -> None:
     def job(**options: object):
         chosen = ReplayOptions(Path(), Path(), Path(), threads=1, **options)
-        return plan(places.find([f"{in_memory}/*/*/run0.mcap"]), [f"{in_memory}/tiny.onnx"], f"{in_memory}/out",
+        return plan(places.find([f"{store}/*/*/run0.mcap"]), [f"{store}/tiny.onnx"], f"{store}/out",
                     ROBOT, chosen)[0]
 
     with JobRunner() as runner:
@@ -241,7 +287,7 @@ def test_a_job_is_done_again_when_bag_model_or_options_have_changed(in_memory: s
     assert outcome_of(job()) is not None
     assert outcome_of(job(max_depth_m=2.0)) is None
     time.sleep(0.01)
-    fsspec.filesystem("memory").pipe_file("/store/robot0/kitchen/run0.mcap", b"changed")
+    put(f"{store}/robot0/kitchen/run0.mcap", b"changed")
     assert outcome_of(job()) is None
 
 
