@@ -260,11 +260,9 @@ class TestLoad:
         assert report["model"] == "tiny"
         assert "ONNX Runtime" in report["engine"]
         medians = {step: figures["p50"] for step, figures in report["latency_ms"].items()}
-        total, node = medians.pop("total"), medians.pop("node")
-        assert list(medians) == ["transport", "wait", "preprocess", "engine", "publish"]
+        # That a frame's steps add up is asked of the pipeline: medians of several frames need not.
+        assert list(medians) == ["transport", "wait", "preprocess", "engine", "publish", "node", "total"]
         assert all(ms >= 0 for ms in medians.values())
-        assert sum(medians.values()) == pytest.approx(total, abs=0.1)
-        assert total - node == pytest.approx(medians["transport"], abs=0.1)
 
 
 def malformed() -> dict[str, Image]:

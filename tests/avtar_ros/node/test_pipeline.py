@@ -294,6 +294,7 @@ def test_the_steps_of_a_frame_add_up_also_where_frames_overlap(engine: Engine) -
         run.await_frame(2)
     for times in run.statistics._times:
         assert times.wait + times.preprocess + times.engine + times.publish == times.node
+        assert times.transport + times.node == times.total
         assert min(times.wait, times.preprocess, times.engine, times.publish) >= 0
 
 
