@@ -75,6 +75,6 @@ def test_a_changed_file_says_so(model: Path) -> None:
         open_engine(model)
 
 
-@pytest.mark.parametrize("name", [DEMO_MODEL, "models/avtar-demo-fp16.onnx"])
+@pytest.mark.parametrize("name", [DEMO_MODEL, "models/avtar-demo-fp16.onnx", "models/avtar-indoor-fp16.onnx"])
 def test_shipped_models_have_one(name: str) -> None:
     assert check_digest(find_resource(name))
