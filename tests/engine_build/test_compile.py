@@ -42,7 +42,8 @@ def test_nvidia_compiles_every_family_of_backbones(
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "batch"), [("avtar-demo", "fp32", 4), ("avtar-demo-fp16", "fp16", 1), ("avtar-indoor-fp16", "fp16", 1)]
+    ("name", "precision", "batch"),
+    [("avtar-demo", "fp32", 4), ("avtar-demo-fp16", "fp16", 1), ("avtar-indoor-fp16", "fp16", 1)],
 )
 def test_nvidia_compiles_the_shipped_models(
     nvidia: AvtarEngine, repository: Path, tmp_path: Path, name: str, precision: str, batch: int
