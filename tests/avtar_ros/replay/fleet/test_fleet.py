@@ -256,7 +256,8 @@ def test_where_results_go_is_tried_before_work_begins(store: str, recordings: Pa
 
 
 def test_a_whole_fleet_in_a_store_is_done_once_and_reported(store: str, recordings: Path, capsys) -> None:
-    jobs = plan(places.find([f"{store}/*/*/*.mcap"]), [f"{store}/tiny.onnx"], f"{store}/out", ROBOT, OPTIONS)
+    bags, models = (places.find([f"{store}/{pattern}"]) for pattern in ("*/*/*.mcap", "tiny.onnx"))
+    jobs = plan(bags, models, f"{store}/out", ROBOT, OPTIONS)
     with JobRunner() as runner:
         outcomes = [runner.run(job) for job in jobs]
     assert not any(outcome.failed for outcome in outcomes)
