@@ -110,11 +110,23 @@ class CocoSplitConfig(Section):
     masks: UserPath | None = None
 
 
-class CocoConfig(Sized):
+class DrawnConfig(Sized):
+    """Images in which people have drawn classes, and nothing else is labelled.
+
+    The last `validation_images`, a tenth where it is not given, are kept from training. Pixels that nobody labelled
+    are unlabelled, or of the class `rest`.
+    """
+
+    validation_images: Positive | None = None
+    rest: str | None = None
+    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] = 60.0
+    derive: tuple[Literal["edges"], ...] = ()
+
+
+class CocoConfig(DrawnConfig):
     """Images labelled in COCO's formats: instances, stuff, panoptic segments, or several of these files.
 
-    `validation` names images of their own to measure on; else the last `validation_images` by id, a tenth where it is
-    not given, are kept from training. Pixels of no annotation are unlabelled, or of the class `rest`.
+    `validation` names images of their own to measure on; else the last by id are kept for it.
     """
 
     dataset: Literal["coco"]
@@ -122,10 +134,6 @@ class CocoConfig(Sized):
     annotations: Annotations
     masks: UserPath | None = None
     validation: CocoSplitConfig | None = None
-    validation_images: Positive | None = None
-    rest: str | None = None
-    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] = 60.0
-    derive: tuple[Literal["edges"], ...] = ()
 
     @property
     def own_classes(self) -> classes.Classes:
@@ -140,20 +148,13 @@ class CocoConfig(Sized):
         return f"images labelled by {', '.join(path.name for path in self.annotations)}"
 
 
-class ToolConfig(Sized):
+class ToolConfig(DrawnConfig):
     """An export of CVAT (Segmentation mask 1.1), LabelMe or Supervisely; all of them, and Label Studio, export COCO's
-    formats too, or can.
-
-    Its last `validation_images` by name, a tenth where it is not given, are kept from training. Pixels that nobody
-    labelled are unlabelled, or of the class `rest`.
+    formats too, or can. The last images are so by name.
     """
 
     dataset: Literal["cvat", "labelme", "supervisely"]
     root: UserPath
-    validation_images: Positive | None = None
-    rest: str | None = None
-    field_of_view_deg: Annotated[Real, Field(gt=0, lt=180)] = 60.0
-    derive: tuple[Literal["edges"], ...] = ()
 
     @property
     def own_classes(self) -> classes.Classes:
