@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224, help="of the images, which are square")
     parser.add_argument("--rounds", type=int, default=9, help="after one that warms up")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of torch")
-    parser.add_argument("--bfloat16", action="store_true", help="autocast, as fit does by default")
+    parser.add_argument("--bfloat16", action="store_true", help="autocast, as fit does where the device computes in it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
