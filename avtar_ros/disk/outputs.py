@@ -5,6 +5,7 @@
         ...
 
 The folder keeps a file, `.avtar_ros`, with the names that were claimed in it: these may be written over the next time.
+It also keeps what is made of which source, so that two sources called alike do not take each other's place.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ MARKER = ".avtar_ros"
 HEAD = "Made by avtar_ros. It may write over what is named here, and over nothing else in this folder:\n"
 WORDS = ("verdict", "group")
 """What is beside numbers in files of figures."""
-MARKER_BYTES = 2**20
-"""The most that is read of one."""
+MARKER_BYTES = 2**26
+"""A marker is not larger, with the names of hundreds of thousands of pictures."""
 
 Identity = tuple[int, int]
 
@@ -41,6 +42,8 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         self.path = path
         self._inputs = list(inputs)
         self._marker: BinaryIO | None = None
+        self._names: set[str] | None = None
+        self._sources: dict[str, str] = {}
 
     def __enter__(self) -> OutputFolder:
         folder = _identity(self.path)
@@ -62,25 +65,39 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
 
         What is there already must have been claimed before, or `ours` tell by its content that it is no loss.
         """
-        assert self._marker is not None
-        made = _names(self._marker, self.path / MARKER)
+        made = self._claimed()
         protected = set(_identities(self._inputs))
         for name in names:
             known = _known if name in made else ours
             for path in (self.path / name, partial_name(self.path / name)):
                 _check(path, protected, known)
         if new := [name for name in names if name not in made]:
-            self._append("".join(f"{json.dumps(name)}\n" for name in new))
+            self._append(*new)
+            made.update(new)
 
-    def _append(self, lines: str) -> None:
-        """Write to the marker, behind the end of its last whole line."""
+    def source_of(self, name: str) -> str | None:
+        """What the files of this name were made of, by this or an earlier command; None where it was not noted."""
+        self._claimed()
+        return self._sources.get(name)
+
+    def note_source(self, name: str, source: str) -> None:
+        """Keep for later commands what the files of this name are made of."""
+        if self.source_of(name) != source:
+            self._append({name: source})
+            self._sources[name] = source
+
+    def _claimed(self) -> set[str]:
+        """The names claimed so far, read once: nobody else writes to the marker meanwhile."""
         assert self._marker is not None
-        self._marker.seek(0)
-        content = self._marker.read(MARKER_BYTES)
-        whole = content.rfind(b"\n") + 1
-        self._marker.truncate(whole)
-        self._marker.seek(whole)
-        self._marker.write(((HEAD if not whole else "") + lines).encode())
+        if self._names is None:
+            self._names, self._sources = _read_marker(self._marker, self.path / MARKER)
+        return self._names
+
+    def _append(self, *lines: str | dict[str, str]) -> None:
+        """Write to the marker, which ends with a whole line once it was read."""
+        assert self._marker is not None
+        head = HEAD if not self._marker.seek(0, os.SEEK_END) else ""
+        self._marker.write((head + "".join(f"{json.dumps(line)}\n" for line in lines)).encode())
         self._marker.flush()
 
 
@@ -156,14 +173,24 @@ def _known(_: Path) -> bool:
     return True
 
 
-def _names(marker: BinaryIO, path: Path) -> set[str]:
-    """The names claimed so far. A line that was cut off, by an end of the process, counts for nothing."""
+def _read_marker(marker: BinaryIO, path: Path) -> tuple[set[str], dict[str, str]]:
+    """The names claimed so far, and what is made of which source.
+
+    A line that was cut off, by an end of the process, counts for nothing and is removed.
+    """
     marker.seek(0)
-    content = marker.read(MARKER_BYTES)
-    if not content.startswith(HEAD.encode()[: len(content)]):
+    content = marker.read(MARKER_BYTES + 1)
+    if not content.startswith(HEAD.encode()[: len(content)]) or len(content) > MARKER_BYTES:
         raise AvtarError(f"{path}: is not the file of that name that avtar_ros writes. Move it away.")
-    found = set()
-    for line in content.decode("utf-8", "replace").splitlines()[1:]:
+    whole = content.rfind(b"\n") + 1
+    marker.truncate(whole)
+    names: set[str] = set()
+    sources: dict[str, str] = {}
+    for text in content[:whole].decode("utf-8", "replace").splitlines()[1:]:
         with suppress(ValueError):
-            found.add(str(json.loads(line)))
-    return found
+            line = json.loads(text)
+            if isinstance(line, dict):
+                sources |= {name: str(source) for name, source in line.items()}
+            else:
+                names.add(str(line))
+    return names, sources

@@ -152,7 +152,7 @@ class Work:
     def on(self, source: Input) -> None:
         """Work through a source. Raises AvtarError."""
         self.may_be_stopped = source.live
-        name = self.folder.free_name(source.name) if self.folder and source.moving else source.name
+        name = self.folder.free_name(source.name, source.origin) if self.folder and source.moving else source.name
         begin, images = time.perf_counter(), self.tally.images
         total = None if source.count is None else -(-source.count // self.options.every)
         depth = DepthScale()
@@ -198,7 +198,7 @@ class Work:
     ) -> None:
         """Everything that was asked for of one image."""
         figures = summary(maps) if self.options.json or not source.moving else {}
-        stem = name if source.moving else (self.folder.free_name(shot.name) if self.folder else shot.name)
+        stem = name if source.moving or not self.folder else self.folder.free_name(shot.name, shot.origin)
         written = ""
         if self.folder is not None:
             formats = self.options.maps if self.options.maps is not None else (() if source.moving else FORMATS)

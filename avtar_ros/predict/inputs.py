@@ -32,12 +32,14 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Shot:
-    """An image to work on: RGB uint8 (H, W, 3), what it is called, its time in seconds, the lens recorded with it."""
+    """An image to work on: RGB uint8 (H, W, 3), what it is called, its time in seconds, the lens recorded with it, and
+    the file that it is, where it is one."""
 
     image: NDArray[np.uint8]
     name: str
     seconds: float = 0.0
     lens: Lens | None = None
+    origin: str = ""
 
 
 class Input(AbstractContextManager["Input"]):
@@ -45,6 +47,8 @@ class Input(AbstractContextManager["Input"]):
 
     name: str
     """For the names of files made of it."""
+    origin: str
+    """Where it is from: what tells it from another of the same name."""
     moving: bool = False
     """Whether the images belong together, as those of a video do."""
     live: bool = False
@@ -86,13 +90,13 @@ def open_input(source: str, topic: str | None = None) -> Input:
 class StandardInput(Input):
     """One picture's bytes on standard input."""
 
-    name = "stdin"
+    name = origin = "stdin"
     count = 1
 
     def shots(self, every: int) -> Iterator[Shot]:
         if sys.stdin.isatty():
             raise AvtarError("standard input is the terminal. Pipe a picture into it: avtar-predict - < office.jpg")
-        yield Shot(picture_of(sys.stdin.buffer.read(), "standard input"), self.name)
+        yield Shot(picture_of(sys.stdin.buffer.read(), "standard input"), self.name, origin=self.origin)
 
 
 class PictureFiles(Input):
@@ -100,7 +104,7 @@ class PictureFiles(Input):
 
     def __init__(self, name: str, pictures: list[Path], folder: Path | None = None) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.origin = name, str(folder or pictures[0])
         self.count = len(pictures)
         self.paths = [*pictures, *([folder] if folder else [])]
         self._pictures = pictures
@@ -112,7 +116,8 @@ class PictureFiles(Input):
             except AvtarError as error:
                 self.faults.append(str(error))
                 continue
-            yield Shot(image, path.stem, lens=exif_lens(path, image.shape[1], image.shape[0]))
+            lens = exif_lens(path, image.shape[1], image.shape[0])
+            yield Shot(image, path.stem, lens=lens, origin=str(path.resolve()))
 
 
 class Stream(Input):
@@ -125,7 +130,11 @@ class Stream(Input):
         self._source = source
         path = expanded(name)
         self.paths = [path] if path.exists() else []
-        self.name = path.resolve().stem if path.exists() else re.sub(r"\W+", "-", source.description).strip("-")
+        if path.exists():
+            self.name = path.resolve().stem
+            self.origin = source.description.replace(str(path), str(path.resolve()))
+        else:
+            self.name, self.origin = re.sub(r"\W+", "-", source.description).strip("-"), source.description
         self.live, self.count, self.rate_hz = source.live, source.count, source.rate_hz
 
     def shots(self, every: int) -> Iterator[Shot]:

@@ -26,20 +26,21 @@ LONGEST_STILL_S = 2.0
 
 
 class Folder(OutputFolder):
-    """The folder for results, in which no two images get the same name."""
+    """The folder for results, in which no two images get the same name, of one command or of several."""
 
     def __init__(self, path: Path, inputs: Sequence[Path]) -> None:
         super().__init__(path, inputs)
         self._read = {file.resolve() for file in inputs}
         self._taken: set[str] = set()
 
-    def free_name(self, wanted: str) -> str:
-        """`wanted`, as far as it is a name, or with a number where that was given out before."""
+    def free_name(self, wanted: str, source: str) -> str:
+        """`wanted`, as far as it is a name, or with a number where it was given out before or is of another source."""
         wanted = kept_name(wanted)
         name, number = wanted, 2
-        while name in self._taken or self._is_input(name):
+        while name in self._taken or self._is_input(name) or self.source_of(name) not in (None, source):
             name, number = f"{wanted}-{number}", number + 1
         self._taken.add(name)
+        self.note_source(name, source)
         return name
 
     def _is_input(self, name: str) -> bool:

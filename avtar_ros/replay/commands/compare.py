@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from avtar_ros.bags.names import bag_files
 from avtar_ros.disk.files import write_text
 from avtar_ros.disk.outputs import check_file, is_figures
 from avtar_ros.engines.engine import EngineOptions
@@ -19,7 +21,7 @@ from avtar_ros.replay.comparing.conditions import Condition
 from avtar_ros.replay.judging.frame_table import FrameTable
 from avtar_ros.replay.judging.judge import Judge
 from avtar_ros.replay.judging.saved_sums import SavedSums, load_sums
-from avtar_ros.replay.running.bag_replay import replay_bag
+from avtar_ros.replay.running.bag_replay import fingerprint, replay_bag
 from avtar_ros.terminal.command_line import DIFFERENT, DONE, Command, show
 
 DESCRIPTION = (
@@ -112,10 +114,15 @@ def _inputs(options: argparse.Namespace) -> list[Path]:
 
 
 def _folder_of(path: Path, number: int, options: argparse.Namespace, command: str) -> Path:
-    """The folder of a run: `path` itself, or that of the model there, which is run now."""
+    """The folder of a run: `path` itself, or that of the model there, which is run now.
+
+    A folder is of one model and one bag: other ones that are called alike have folders of their own.
+    """
     if not path.is_file():
         return path
-    out: Path = options.out / f"{number}-{path.stem}"
+    files = [path, *(bag_files(options.bag) if options.bag.exists() else ())]
+    digest = hashlib.sha256(fingerprint(files).encode()).hexdigest()
+    out: Path = options.out / f"{number}-{path.stem}-{digest[:8]}"
     with open_engine(path, EngineOptions(threads=options.threads)) as engine:
         replayed = replay_bag(options_of(options, options.bag, out, path), engine, command)
     if replayed.interrupted:

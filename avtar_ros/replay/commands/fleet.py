@@ -132,6 +132,8 @@ def _print(report: FleetReport) -> None:
         for key, value in figures.figures.items():
             show(f"  {key:<{width}}  {figures.known[key].text(value):>9}")
     show(places.below(report.out, "fleet.html"))
+    if report.left_out:
+        show(f"avtar-replay fleet: {report.left_out}", sys.stderr)
     for outcome in report.failed:
         show(f"avtar-replay fleet: {outcome.message}", sys.stderr)
 

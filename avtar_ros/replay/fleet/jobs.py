@@ -73,28 +73,32 @@ def plan(
 ) -> list[Job]:
     """A job for each bag and model. `pattern` finds a bag's groups in its address. Raises AvtarError."""
     jobs = []
-    names = model_names(models)
     marks = {model: places.fingerprint(model) for model in models}
     for model in models:
         for bag in bags:
             found = pattern.search(bag)
             known = {**asdict(options), "bag": bag, "model": model}
             identity = _digest([str(sorted(known.items())), marks[model], places.fingerprint(bag)])
-            # The bag's name for people, a digest because bags in different folders may have the same.
-            name = f"{names[model]}/{file_name(PurePosixPath(bag).stem)}-{_digest([bag])[:8]}"
+            name = f"{_folder(model, marks[model])}/{_folder(bag)}"
             groups = {key: text for key, text in found.groupdict().items() if text} if found else {}
             jobs.append(Job(bag, model, places.below(out, name), groups, options, identity))
     return jobs
 
 
 def model_names(models: Sequence[str]) -> dict[str, str]:
-    """What each model's folder is called: as its file, and a digest beside it where several files are called alike."""
+    """What each model is called: as its file, and a digest beside it where several files are called alike."""
     stems = {model: PurePosixPath(model).stem for model in models}
     alike = Counter(stems.values())
-    return {
-        model: file_name(stem if alike[stem] == 1 else f"{stem}-{_digest([model])[:8]}")
-        for model, stem in stems.items()
-    }
+    return {model: file_name(stem) if alike[stem] == 1 else _folder(model) for model, stem in stems.items()}
+
+
+def _folder(*what: str) -> str:
+    """The name of a folder: that of a file, by its address, for people, and a digest, as others may be called alike.
+
+    A bag's is that of its address: one that goes on is done again. A model's is of its content as well: results of
+    one that has changed are of another model.
+    """
+    return f"{file_name(PurePosixPath(what[0]).stem)}-{_digest(what)[:8]}"
 
 
 def outcome_of(job: Job) -> Outcome | None:

@@ -6,15 +6,19 @@ a local disk: local ones are used where they are, others are copied.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from avtar_ros.bags.names import SQLITE_LOGS
 from avtar_ros.disk.outputs import HEAD, MARKER
 from avtar_ros.errors import AvtarError
 from avtar_ros.terminal.extras import install_line
+
+COMPANIONS = (".json", *SQLITE_LOGS)
 
 
 def is_local(address: str) -> bool:
@@ -34,9 +38,10 @@ def find(patterns: list[str]) -> list[str]:
 
 
 def fingerprint(address: str) -> str:
-    """Something that changes when a file, or what is in a folder, changes."""
+    """Something that changes when a file, what belongs to it, or what is in a folder, changes."""
     files, path = _files(address)
-    return "; ".join(f"{PurePosixPath(file).name} {files.ukey(file)}" for file in sorted(files.find(path)))
+    found = [file for part in (path, *_companions(files, path)) for file in sorted(files.find(part))]
+    return "; ".join(f"{PurePosixPath(file).name} {files.ukey(file)}" for file in found)
 
 
 def below(folder: str, name: str) -> str:
@@ -51,6 +56,13 @@ def read(address: str) -> bytes | None:
         return bytes(files.cat_file(path))
     except FileNotFoundError:
         return None
+
+
+def with_file(folder: str, name: str) -> list[str]:
+    """Which folders in those of a folder have a file of this name, as the ends of their addresses, in order."""
+    files, path = _files(folder)
+    found = (PurePosixPath(file).parts[-3:-1] for file in files.glob(f"{glob.escape(path)}/*/*/{name}"))
+    return sorted("/".join(parts) for parts in found)
 
 
 def reserve(folder: str, names: Sequence[str]) -> None:
@@ -78,14 +90,18 @@ def reserve(folder: str, names: Sequence[str]) -> None:
 
 @contextmanager
 def local_copy(address: str) -> Iterator[Path]:
-    """A file or folder on a local disk: itself where it is local, else a copy until the end of the `with`."""
+    """A file or folder on a local disk: itself where it is local, else a copy until the end of the `with`.
+
+    What belongs to a file lies beside it there, too.
+    """
     if is_local(address):
         yield Path(address)
         return
     files, path = _files(address)
     with TemporaryDirectory() as temporary:
         local = Path(temporary) / PurePosixPath(path).name
-        files.get(path, str(local), recursive=True)
+        for part in (path, *_companions(files, path)):
+            files.get(part, str(local.with_name(PurePosixPath(part).name)), recursive=True)
         yield local
 
 
@@ -104,6 +120,11 @@ def local_folder(address: str) -> Iterator[Path]:
         for file in sorted(Path(temporary).rglob("*")):
             if file.is_file():
                 files.put_file(str(file), f"{path}/{file.relative_to(temporary).as_posix()}")
+
+
+def _companions(files: Any, path: str) -> list[str]:
+    """What belongs to a file: the sidecar of an engine, the logs of an SQLite database that was not closed."""
+    return [path + ending for ending in COMPANIONS if files.exists(path + ending)]
 
 
 def _files(address: str) -> tuple[Any, str]:

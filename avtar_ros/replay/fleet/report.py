@@ -14,10 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avtar_ros import __version__
 from avtar_ros.disk.files import write_text
+from avtar_ros.replay.fleet import places
 from avtar_ros.replay.fleet.figures import ModelFigures
-from avtar_ros.replay.fleet.jobs import Outcome, model_names
+from avtar_ros.replay.fleet.jobs import OUTCOME, Outcome, model_names
 from avtar_ros.replay.report.report import BREAKDOWN_KEYS
 
+MOST_NAMED = 5
+"""Of the results that a report leaves out."""
 FIGURES, PAGE = REPORT_FILES = ("fleet.json", "fleet.html")
 
 
@@ -42,6 +45,19 @@ class FleetReport:
     @property
     def failed(self) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.failed]
+
+    @property
+    def left_out(self) -> str:
+        """In words, which results of earlier runs lie beside these; empty where there are none."""
+        ours = {self._place(outcome) for outcome in self.outcomes}
+        others = [place for place in places.with_file(self.out, OUTCOME) if place not in ours]
+        if not others:
+            return ""
+        named = ", ".join(others[:MOST_NAMED]) + (", …" if len(others) > MOST_NAMED else "")
+        return (
+            f"{len(others)} results of earlier runs in {self.out} are not in this report, of other bags or models: "
+            f"{named}. Name these bags and models in one command, and nothing is done again."
+        )
 
     @property
     def worker_seconds_per_camera_second(self) -> float | None:
@@ -82,7 +98,11 @@ class FleetReport:
 
     def _link(self, outcome: Outcome) -> str:
         """Where a bag's own report is, as seen from fleet.html."""
-        return quote(f"{outcome.out.removeprefix(self.out).lstrip('/')}/report.html")
+        return quote(f"{self._place(outcome)}/report.html")
+
+    def _place(self, outcome: Outcome) -> str:
+        """The folder of a bag's results, in that of all."""
+        return outcome.out.removeprefix(self.out).lstrip("/")
 
 
 def _tables(model: ModelFigures) -> list[Table]:

@@ -149,8 +149,8 @@ def _identity(options: ReplayOptions, engine: Engine) -> dict[str, str]:
     """Everything that the maps, and which frames there are, depend on."""
     return {
         "avtar_ros": VERSION,
-        "bag": _fingerprint(bag_files(options.bag)),
-        "model": _fingerprint([options.model]),
+        "bag": fingerprint(bag_files(options.bag)),
+        "model": fingerprint([options.model]),
         "engine": engine.description,
         "selection": str(options.selection),
         "topics": str(options.topics),
@@ -169,7 +169,7 @@ def is_rerun_log(path: Path) -> bool:
     return head.startswith(RERUN_BEGINS) and RERUN_APPLICATION in head
 
 
-def _fingerprint(files: Sequence[Path]) -> str:
+def fingerprint(files: Sequence[Path]) -> str:
     """Files by name, size and time of change."""
     stats = [(str(file.resolve()), file.stat()) for file in files]
     return "; ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)

@@ -150,6 +150,20 @@ def test_what_was_claimed_is_known_after_an_end_in_the_middle_of_writing_it_down
         folder.claim("new")
 
 
+def test_what_things_are_made_of_is_kept_however_many_they_are(tmp_path: Path) -> None:
+    names = [f"{i:06}{'x' * 100}" for i in range(12_000)]
+    with OutputFolder(tmp_path) as folder:
+        for name in names:
+            folder.claim(name)
+            folder.note_source(name, f"/{name}")
+    (tmp_path / names[-1]).write_text("x")
+    with OutputFolder(tmp_path) as folder:
+        folder.claim(names[-1])
+        assert [folder.source_of(name) for name in (names[0], names[-1], "else")] == [
+            f"/{names[0]}", f"/{names[-1]}", None
+        ]
+
+
 def test_only_files_of_the_pattern_are_removed_and_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/1.png").write_text("mine")

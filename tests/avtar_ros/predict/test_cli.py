@@ -102,6 +102,21 @@ def test_pictures_of_one_name_do_not_overwrite_each_other_nor_themselves(predict
     assert written(tmp_path / "out") == {"x.png", "x-2", "x-2.png", "x-3", "x-3.png"}
 
 
+def test_pictures_and_videos_of_one_name_stay_apart_from_one_command_to_the_next(
+    predict: Predict, tmp_path: Path
+) -> None:
+    for seed, folder in enumerate(("a", "b")):
+        write_picture(tmp_path / folder / "office.png", seed)
+        write_video(tmp_path / folder / "clip.mp4", 3 + seed)
+    for folder in ("a", "b", "b", "a"):
+        sources = tmp_path / folder / "office.png", tmp_path / folder / "clip.mp4"
+        assert predict(*sources, "--out", tmp_path / "out", "--maps", "none")[0] == 0
+    assert written(tmp_path / "out") == {"office.png", "office-2.png", "clip.mp4", "clip-2.mp4"}
+    lengths = [int(cv2.VideoCapture(str(tmp_path / "out" / n)).get(cv2.CAP_PROP_FRAME_COUNT))
+               for n in ("clip.mp4", "clip-2.mp4")]
+    assert lengths == [3, 4]
+
+
 def test_no_name_of_a_picture_or_folder_leads_out_of_the_output(
     predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,11 +129,30 @@ def test_model_files_are_run_first_and_then_compared_with_runs_too(runs: Path, t
     arguments = ["--bag", str(runs / "x.mcap"), "--out", str(tmp_path), "--threads", "1"]
     assert main(["compare", *models, str(runs / "same"), *arguments, "--json", str(tmp_path / "all.json")]) == 0
     found = json.loads((tmp_path / "all.json").read_text())
-    assert found[str(tmp_path / "2-bad")]["depth.rmse_m"]["verdict"] == "worse"
+    good, bad = (str(path) for path in sorted(tmp_path.glob("[12]-*")))
+    assert found[bad]["depth.rmse_m"]["verdict"] == "worse"
     assert found[str(runs / "same")]["depth.rmse_m"]["difference"] == pytest.approx(0, abs=1e-6)
-    assert (tmp_path / "1-good/report.html").exists()
+    assert Path(good, "report.html").exists()
     assert main(["compare", *models]) == 1
     assert "--bag BAG" in capsys.readouterr().err
+    assert main(["compare", *models, *arguments[2:], "--bag", str(tmp_path / "none.mcap")]) == 1
+    assert "none.mcap: no such bag" in capsys.readouterr().err
+
+
+def test_other_models_of_the_same_names_leave_earlier_runs_as_they_are(runs: Path, tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    others.mkdir()
+    for name, other in (("good", "bad"), ("bad", "good")):
+        shutil.copy(runs / f"{name}.onnx", others / f"{other}.onnx")
+    arguments = ["--bag", str(runs / "x.mcap"), "--out", str(tmp_path / "out"), "--threads", "1"]
+    found = []
+    for folder in (runs, others):
+        models = [str(folder / f"{name}.onnx") for name in ("good", "bad")]
+        assert main(["compare", *models, *arguments, "--json", str(tmp_path / "found.json")]) == 0
+        found.append(json.loads((tmp_path / "found.json").read_text()))
+    assert len(list((tmp_path / "out").iterdir())) == 4
+    verdicts = [figures["depth.rmse_m"]["verdict"] for each in found for figures in each.values()]
+    assert verdicts == ["worse", "better"]
 
 
 def test_a_sure_difference_that_is_small_is_not_worth_mentioning() -> None:

@@ -236,6 +236,51 @@ def test_models_called_alike_have_folders_of_their_own() -> None:
     assert all(name.startswith("model-") for model, name in names.items() if model.endswith("/model.onnx"))
 
 
+def test_fleets_of_models_called_alike_leave_each_others_results_and_say_so(
+    recordings: Path, tmp_path: Path, capsys
+) -> None:
+    bag, out = str(recordings / "robot0/kitchen/run0.mcap"), str(tmp_path / "out")
+    models = [str(tmp_path / folder / "model.onnx") for folder in "ab"]
+    for model, tasks in zip(models, [("depth",), ("segmentation",)], strict=True):
+        Path(model).parent.mkdir()
+        write_tiny_model(Path(model), tasks=tasks)
+    jobs = [plan([bag], [model], out, ROBOT, OPTIONS)[0] for model in models]
+    with JobRunner() as runner:
+        first, second = (runner.run(job) for job in jobs)
+    kept = [outcome_of(job) for job in jobs]
+    assert kept == [first, second]
+    assert first.figures.keys() != second.figures.keys()
+    fleet = ["fleet", bag, "--groups", ROBOT.pattern, "--threads", "1", "--address", "nowhere:1", "--out", out]
+    assert main([*fleet, "--model", models[1]]) == 0
+    said = "1 results of earlier runs in"
+    assert said in capsys.readouterr().err
+    page = (tmp_path / "out/fleet.html").read_text()
+    assert said in page
+    assert first.out.removeprefix(f"{out}/") in page
+    assert main([*fleet, *(word for model in models for word in ("--model", model))]) == 0
+    assert said not in capsys.readouterr().err
+    assert json.loads((tmp_path / "out/fleet.json").read_text())["models"].keys() == set(models)
+
+
+def test_a_model_that_was_changed_is_another_one(tmp_path: Path, recordings: Path) -> None:
+    model, bag = tmp_path / "model.onnx", str(recordings / "robot0/kitchen/run0.mcap")
+    write_tiny_model(model)
+    before = plan([bag], [str(model)], str(tmp_path), ROBOT, OPTIONS)[0]
+    write_tiny_model(model, tasks=("depth",))
+    assert plan([bag], [str(model)], str(tmp_path), ROBOT, OPTIONS)[0].out != before.out
+
+
+def test_what_belongs_to_a_file_in_a_store_comes_with_it(store: str) -> None:
+    for name in ("bag.db3", "bag.db3-wal", "model.engine", "model.engine.json"):
+        put(f"{store}/{name}", name.encode())
+    for name, beside in (("bag.db3", "bag.db3-wal"), ("model.engine", "model.engine.json")):
+        before = places.fingerprint(f"{store}/{name}")
+        with places.local_copy(f"{store}/{name}") as path:
+            assert {file.name: file.read_text() for file in path.parent.iterdir()} == {name: name, beside: beside}
+        put(f"{store}/{beside}", b"changed, and longer")
+        assert places.fingerprint(f"{store}/{name}") != before
+
+
 def test_links_lead_to_reports_whatever_their_names() -> None:
     outcome = Outcome("x", "m", "/out/m/a b#1?<é>", {}, "", {}, 0.0, 0.0, "")
     link = FleetReport([outcome], {}, "/out", "")._link(outcome)
