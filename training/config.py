@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 
 from avtar_ros.tasks import SEGMENTATION, TASKS
 from avtar_ros.terminal.names import file_name
-from training.data.config import AugmentConfig, DataConfig, MixedConfig, key_path
+from training.adaptation.config import WAYS, TargetConfig
+from training.data.config import TAGS, AugmentConfig, DataConfig, MixedConfig
 from training.data.own_config import PicturesConfig
 from training.data.public_config import RoomsConfig
 from training.errors import TrainingError
@@ -121,15 +122,6 @@ class PhaseConfig(Section):
     bfloat16: bool | None = None
     """Matrix products in bfloat16, in half the memory; where nothing is said, on devices that compute in it: those that
     have to convert take ten times as long as with float32."""
-
-
-class TargetConfig(Section):
-    """Unsupervised domain adaptation: images of another domain, whose labels are never looked at. A discriminator a
-    task learns to tell the domains' maps apart; the adapters learn, by `weight`, to make that impossible."""
-
-    data: DataConfig
-    weight: PositiveReal = 0.005
-    learning_rate: PositiveReal = 1e-4
 
 
 class RunConfig(Section):
@@ -261,8 +253,18 @@ def _pointless(config: RunConfig) -> Iterator[tuple[str, str]]:
         yield "data", "pictures have no maps to learn from; give them a teacher (`dataset: taught`)"
 
 
+class Choice(NamedTuple):
+    """A section of several kinds: the key that says which, and what it may say."""
+
+    key: str
+    kinds: tuple[str, ...]
+
+
+CHOSEN: dict[int | str, Choice] = {"data": Choice("dataset", TAGS), "target": Choice("by", WAYS)}
+
+
 def _describe(details: ErrorDetails) -> str:
-    where, what = key_path(details["loc"]), details["msg"].removeprefix("Value error, ")
+    where, what = _key_path(details["loc"]), details["msg"].removeprefix("Value error, ")
     context = details.get("ctx", {})
     match details["type"]:
         case "missing":
@@ -270,9 +272,16 @@ def _describe(details: ErrorDetails) -> str:
         case "extra_forbidden":
             what = "there is no such key"
         case "union_tag_invalid":
-            where, what = f"{where}.dataset", f"there is no {context['tag']!r}; known: {context['expected_tags']}"
+            key = CHOSEN[where.rpartition(".")[2]].key
+            where, what = f"{where}.{key}", f"there is no {context['tag']!r}; known: {context['expected_tags']}"
         case "union_tag_not_found":
             what = f"expected keys such as `dataset: nyud`, found {details['input']!r}"
         case "fault":
             where = f"{where}.{context['key']}" if where else context["key"]
     return f"{where}: {what}" if where else what
+
+
+def _key_path(location: Sequence[int | str]) -> str:
+    """The path of a key as it stands in the YAML, from pydantic's, which names the chosen kind of section as well."""
+    pairs = zip(("", *location), location, strict=False)
+    return ".".join(str(part) for before, part in pairs if before not in CHOSEN or part not in CHOSEN[before].kinds)

@@ -19,7 +19,8 @@ from avtar_ros.memory import keep_freed_memory
 from avtar_ros.terminal.command_line import show
 from avtar_ros.terminal.progress import Progress
 from training import processes
-from training.adversary import Adversary
+from training.adaptation.adaptation import Adaptation
+from training.adaptation.opening import open_adaptation
 from training.affinity import AffinityProbe
 from training.build import build_model, check_buildable, new_card, parameter_table, starting_point
 from training.checkpoint import (
@@ -34,6 +35,7 @@ from training.checkpoint import (
 from training.config import PhaseConfig, RunConfig
 from training.data.augment import augmented, downscaled
 from training.data.batch import Batch, completed, picked
+from training.data.config import AugmentConfig
 from training.data.dataset import Dataset
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
@@ -42,7 +44,7 @@ from training.interruption import Interruption
 from training.models.inference import InferenceModel
 from training.objective import Objective
 from training.run_log import RunLog
-from training.step_options import adapt, follow_affinity, project_conflicts, watched
+from training.step_options import follow_affinity, project_conflicts, watched
 
 LAST = "last.safetensors"
 OWN_SEEDS = 1_000_003
@@ -133,10 +135,8 @@ class PhaseRun:
         self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
         weights = config.loss_weights | phase.loss_weights
         self.objective = Objective(self.card, phase, weights, config.edges_loss).to(self.device)
-        self.adversary = (
-            Adversary(self.card, self.objective.tasks, config.target.learning_rate, self.device)
-            if config.target
-            else None
+        self.adaptation: Adaptation | None = (
+            open_adaptation(config.target, self.model, self.objective, self.bfloat16) if config.target else None
         )
         self.optimiser, self.names = _optimiser(self.model, self.objective, phase)
         self.step = 0
@@ -202,8 +202,8 @@ class PhaseRun:
                     torch.stack(list(minimised.values())).sum().backward(retain_graph=projects)
             if self.probe is not None and projects and minimised:
                 project_conflicts(minimised, self.probe, self.model, self.card.tasks, options.seed + self.step)
-            if self.adversary is not None and options.target is not None and its_target is not None:
-                adapt(self.adversary, raw, self._forward(its_target), options.target.weight / phase.accumulate)
+            if self.adaptation is not None and its_target is not None:
+                self.adaptation.adapt(self._forward, raw, its_target, 1 / phase.accumulate)
             for name, loss in losses.items():
                 total[name] = total.get(name, 0.0) + processes.summed(loss).item() / phase.accumulate
         if not total:
@@ -213,6 +213,8 @@ class PhaseRun:
         processes.sum_gradients([*self.model.parameters(), *self.objective.parameters()])
         nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip_norm)
         self.optimiser.step()
+        if self.adaptation is not None:
+            self.adaptation.follow()
         return total
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -236,9 +238,13 @@ class PhaseRun:
             return
         with ThreadPoolExecutor(1) as background:
 
+            changes, other = self.config.augment, self.config.target
+
             def prepare(step: int) -> tuple[Batch, Batch | None]:
-                target = self._batch(data.target, step) if data.target is not None else None
-                return self._batch(data.training, step), target
+                batch = self._batch(data.training, step, changes)
+                if data.target is None or other is None:
+                    return batch, None
+                return batch, self._batch(data.target, step, other.augment(changes))
 
             ahead = background.submit(prepare, self.step)
             for step in range(self.step, self.phase.steps):
@@ -248,15 +254,15 @@ class PhaseRun:
                 ahead = background.submit(prepare, min(step + 1, self.phase.steps - 1))
                 yield self._agreed(batch).to(self.device), target.to(self.device) if target is not None else None
 
-    def _batch(self, training: Dataset, step: int) -> Batch:
+    def _batch(self, images: Dataset, step: int, changes: AugmentConfig) -> Batch:
         """The batch of a step: a function of seed and step alone, so that a resumed run sees the same ones."""
         size = self.phase.batch_size
-        epoch, place = divmod(step, len(training) // (size * processes.count()))
-        order = torch.randperm(len(training), generator=torch.Generator().manual_seed(self.config.seed + epoch))
+        epoch, place = divmod(step, len(images) // (size * processes.count()))
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.config.seed + epoch))
         begin = (place * processes.count() + processes.index()) * size
-        batch = training.batch(order[begin : begin + size].tolist())
+        batch = images.batch(order[begin : begin + size].tolist())
         random = torch.Generator().manual_seed(self.config.seed + step + OWN_SEEDS * processes.index())
-        return downscaled(augmented(batch, self.config.augment, random), self.phase.downscale)
+        return downscaled(augmented(batch, changes, random), self.phase.downscale)
 
     def _agreed(self, batch: Batch) -> Batch:
         """With a map of each task that any process has one of, as all have to take the same steps."""
@@ -300,18 +306,16 @@ class PhaseRun:
         checkpoint.load_into(self.model)
         checkpoint.load_module("objective", self.objective)
         checkpoint.load_optimiser(self.optimiser, self.names)
-        if self.adversary is not None:
-            checkpoint.load_module("adversary", self.adversary)
-            checkpoint.load_optimiser(self.adversary.optimiser, self.adversary.names)
+        if self.adaptation is not None:
+            self.adaptation.load(checkpoint)
         self.step = checkpoint.step
 
     def _checkpoint(self) -> Checkpoint:
         """All that the phase continues from."""
         tensors = model_tensors(self.model) | module_tensors("objective", self.objective)
         tensors |= optimiser_tensors(self.optimiser, self.names)
-        if self.adversary is not None:
-            tensors |= module_tensors("adversary", self.adversary)
-            tensors |= optimiser_tensors(self.adversary.optimiser, self.adversary.names)
+        if self.adaptation is not None:
+            tensors |= self.adaptation.tensors()
         card = self.card.replace(affinity=tuple(map(tuple, self._affinity())))
         return Checkpoint(self.config, card, self.phase.name, self.step, tensors)
 

@@ -1,4 +1,4 @@
-"""What a phase may ask of a step beyond a forward pass, a loss and a backward pass: TROA, PCGrad, domain adaptation."""
+"""What a phase may ask of a step beyond a forward pass, a loss and a backward pass: TROA and PCGrad."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from training.adversary import Adversary
 from training.affinity import AffinityProbe
 from training.conflicts import backward_projected
 from training.models.multitask import MultitaskModel
@@ -35,15 +34,7 @@ def shared_parameters(model: MultitaskModel) -> list[nn.Parameter]:
 def project_conflicts(
     losses: Mapping[str, Tensor], probe: AffinityProbe, model: MultitaskModel, tasks: Sequence[str], seed: int
 ) -> None:
-    """PCGrad: put projected gradients in the place of those from the watched pass of `losses`, whose graph is kept.
-
-    """
+    """PCGrad: put projected gradients in the place of those from the watched pass of `losses`, whose graph is kept."""
     learnt = [tasks.index(name) for name in losses]
     products = probe.products()[learnt][:, learnt]
     backward_projected(list(losses.values()), products, shared_parameters(model), torch.Generator().manual_seed(seed))
-
-
-def adapt(adversary: Adversary, source: Mapping[str, Tensor], target: Mapping[str, Tensor], weight: float) -> None:
-    """Domain adaptation: the model learns to confuse the discriminators, then they learn from both domains' outputs."""
-    (weight * adversary.confusion(target)).backward()
-    adversary.learn(source, target)

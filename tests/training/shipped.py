@@ -19,6 +19,7 @@ ASKED_FOR = {
     "adaptation-target": ["data.root"],
     "avtar-indoor": ["data.parts.2.data.root"],
     "cityscapes": ["data.root"],
+    "consistency": ["target.data.bag"],
     "distillation": ["data.data.folder"],
     "generalisation": ["data.root", "data.splits"],
     "kitchen-indoor": ["data.parts.1.data.bag"],

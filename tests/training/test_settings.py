@@ -13,8 +13,7 @@ import torch
 from tests.training import tiny
 from tests.training.data.recordings import write_bag
 from training.checkpoint import load_checkpoint
-from training.config import RunConfig, load_config
-from training.data.batch import Batch
+from training.config import load_config
 from training.data.datasets import open_dataset
 from training.errors import TrainingError
 from training.fit import PhaseRun, fit
@@ -66,72 +65,6 @@ def test_in_the_zero_shot_stage_no_gradient_reaches_the_task_left_out(checkpoint
     assert after.card.classes == before.card.classes
     log = (tmp_path / "run" / "adapters" / "log.jsonl").read_text()
     assert "edges.f1" in log
-
-
-# --- Unsupervised domain adaptation
-
-
-def adapting(folder: Path, **changes: Any) -> RunConfig:
-    phase = tiny.phase("adapters", steps=4, evaluate_every=2, bfloat16=False)
-    target = {"data": pictures(folder / "target"), "weight": 0.1, "learning_rate": 1e-3}
-    return tiny.run_config(tasks=["segmentation", "depth"], phases=[phase], target=target, **changes)
-
-
-def test_discriminators_and_model_learn_from_each_other_without_mixing_gradients(tmp_path: Path) -> None:
-    config = adapting(tmp_path)
-    run = PhaseRun(config, config.phases[0], tmp_path / "run", None)
-    assert run.adversary is not None
-    source, target = tiny.batch(4, seed=0), tiny.batch(4, seed=1)
-    raw, found = run.model(source.image), run.model(target.image)
-
-    run.adversary.confusion(found).backward()
-    assert all(p.grad is None for p in run.adversary.parameters()), "what confuses does not teach the discriminators"
-    assert any(p.grad is not None and p.grad.any() for p in run.model.heads["depth"].parameters())
-
-    run.model.zero_grad()
-    raw, found = run.model(source.image), run.model(target.image)
-    before = run.adversary.confusion(found).item()
-    losses = [run.adversary.learn(raw, found) for _ in range(30)]
-    assert losses[-1] < losses[0]
-    assert run.adversary.confusion(found).item() > before, "it is harder to be taken for the source"
-    assert all(p.grad is None for p in run.model.parameters()), "telling domains apart changes no map"
-
-
-def test_labels_of_the_target_are_never_looked_at(tmp_path: Path) -> None:
-    config = adapting(tmp_path)
-    weights = []
-    for seed in (1, 2):
-        run = PhaseRun(config, config.phases[0], tmp_path / str(seed), None)
-        image = tiny.batch(4, seed=9).image
-        target = Batch(image, tiny.batch(4, seed=seed).maps, torch.full((4,), 50.0))
-        run.train_step(tiny.batch(4), target)
-        weights.append(torch.cat([p.flatten() for p in run.model.parameters()]))
-    assert torch.equal(*weights)
-
-
-def test_an_interrupted_adaptation_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = adapting(tmp_path)
-    whole = load_checkpoint(fit(config, tmp_path / "whole"))
-    train_step, steps = PhaseRun.train_step, iter(range(3))
-
-    def until_interrupted(run: PhaseRun, batch: Batch, target: Batch | None) -> dict[str, float]:
-        if next(steps, None) is None:
-            raise KeyboardInterrupt
-        return train_step(run, batch, target)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(PhaseRun, "train_step", until_interrupted)
-        fit(config, tmp_path / "parts")
-    parts = load_checkpoint(fit(config, tmp_path / "parts"))
-    assert any(name.startswith("optimiser.adversary.") for name in whole.tensors)
-    assert whole.tensors.keys() == parts.tensors.keys()
-    assert all(torch.equal(parts.tensors[name], tensor) for name, tensor in whole.tensors.items())
-
-
-def test_what_the_other_domain_is_must_fit(tmp_path: Path) -> None:
-    target = {"data": {"dataset": "pictures", "folder": ".", "width": 32, "height": 32}}
-    with pytest.raises(TrainingError, match=r"target\.data: must have the width and height of `data`"):
-        load_config(tiny.write_config(tmp_path / "run.yaml", target=target))
 
 
 # --- Distillation

@@ -24,7 +24,7 @@ def test_the_checkpoint_holds_adapters_alone_of_the_shipped_configs() -> None:
     checkpoint = load_checkpoint(find_resource(ADAPTERS))
     assert checkpoint.backbone_digest
     assert not any("backbone" in name for name in checkpoint.tensors)
-    for name in ("avtar-indoor", "kitchen-indoor"):
+    for name in ("avtar-indoor", "kitchen-indoor", "consistency"):
         config = load_shipped(name)
         assert all(getattr(checkpoint.config, part) == getattr(config, part) for part in ("tasks", "model", "depth"))
 

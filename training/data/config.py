@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -205,9 +204,3 @@ class MixedConfig(Section):
 
 
 DataConfig = Annotated[SingleConfig | Annotated[MixedConfig, Tag("mixed")], Discriminator(_dataset)]
-
-
-def key_path(location: Sequence[int | str]) -> str:
-    """The path of a key as it stands in the YAML, from pydantic's, which names the chosen data set after `data` too."""
-    pairs = zip(("", *location), location, strict=False)
-    return ".".join(str(part) for before, part in pairs if before != "data" or part not in TAGS)

@@ -61,6 +61,8 @@ class LearntTask:
     packing: Packing
     relative_loss: Loss | None = None
     """Of targets that are known up to scale and shift alone, where the task has such."""
+    certainty: Callable[[Tensor], Tensor] | None = None
+    """How sure raw outputs are of the map that they say, (B, H, W) in [0, 1], where a task can tell."""
     reduced: Callable[[Tensor, int], Tensor] = thinned_out
     mirrored: Callable[[Tensor], Tensor] = unchanged
     lines: bool = False

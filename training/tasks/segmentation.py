@@ -32,6 +32,10 @@ def _self_information(logits: Tensor) -> Tensor:
     return -log_p.exp() * log_p / math.log(max(2, logits.shape[1]))
 
 
+def _likeliest(logits: Tensor) -> Tensor:
+    return logits.softmax(1).amax(1)
+
+
 def _random_ids(shape: tuple[int, ...], card: ModelCard) -> Tensor:
     return torch.randint(0, max(1, len(card.classes)), shape, dtype=torch.uint8)
 
@@ -44,4 +48,5 @@ LEARNT_SEGMENTATION = LearntTask(
     appearance=_self_information,
     random_map=_random_ids,
     packing=Packing(np.uint8, unchanged, unchanged),
+    certainty=_likeliest,
 )

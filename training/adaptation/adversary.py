@@ -1,6 +1,6 @@
 """Unsupervised domain adaptation: a discriminator a task on output maps (Lopes et al., DenseMTL, WACV 2023).
 
-On S the discriminator sees the self-information of each class, on D the map scaled to [0, 1]: `TaskHead.appearance`.
+On S the discriminator sees the self-information of each class, on D the map scaled to [0, 1]: `LearntTask.appearance`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,45 @@ from torch import Tensor, nn
 
 from avtar_ros.model_card import ModelCard
 from training import processes
+from training.adaptation.adaptation import Pass
+from training.adaptation.config import DiscriminatorsConfig
+from training.checkpoint import Checkpoint, module_tensors, optimiser_tensors
+from training.data.batch import Batch
 from training.tasks import LEARNT
 
 CHANNELS = (64, 128, 256)
 SOURCE, TARGET = 1.0, 0.0
+ADVERSARY = "adversary"
 
 
 class Adversary(nn.Module):
     """The discriminators of all tasks, with an optimiser of their own."""
 
-    def __init__(self, card: ModelCard, tasks: Iterable[str], learning_rate: float, device: torch.device) -> None:
+    def __init__(
+        self, config: DiscriminatorsConfig, card: ModelCard, tasks: Iterable[str], device: torch.device
+    ) -> None:
         super().__init__()
+        self.weight = config.weight
         self.discriminators = nn.ModuleDict({name: _discriminator(LEARNT[name].channels(card)) for name in tasks})
         self.to(device)
-        self.names = [name for name, _ in self.named_parameters(prefix="adversary")]
-        self.optimiser = torch.optim.AdamW(self.parameters(), lr=learning_rate, betas=(0.9, 0.99))
+        self.names = [name for name, _ in self.named_parameters(prefix=ADVERSARY)]
+        self.optimiser = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+
+    def adapt(self, forward: Pass, source: Mapping[str, Tensor], target: Batch, share: float) -> None:
+        """The model learns to confuse the discriminators, then they learn from both domains' outputs."""
+        found = forward(target)
+        (self.weight * share * self.confusion(found)).backward()
+        self.learn(source, found)
+
+    def follow(self) -> None:
+        """Nothing: they have learnt."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        return module_tensors(ADVERSARY, self) | optimiser_tensors(self.optimiser, self.names)
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        checkpoint.load_module(ADVERSARY, self)
+        checkpoint.load_optimiser(self.optimiser, self.names)
 
     def confusion(self, target: Mapping[str, Tensor]) -> Tensor:
         """How far raw outputs on the target domain are from being taken for the source's; for the model to minimise.

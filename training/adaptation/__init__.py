@@ -1,0 +1,1 @@
+"""Learning from images of another domain, whose labels are never looked at."""
