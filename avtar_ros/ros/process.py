@@ -77,6 +77,7 @@ def run(*create: Callable[[], RunnableNode]) -> int:
         for node in nodes:
             node.destroy_node()
         rclpy.shutdown()
+        _ignore_signals()
 
 
 def _spin(nodes: Sequence[Any]) -> int:
@@ -135,6 +136,12 @@ def _on_signals(end: Callable[[int], None]) -> None:
             signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(sender.fileno())
     threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _ignore_signals() -> None:
+    """For the very end: Python gives its handlers up before the process is gone, and the same wish would kill it."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end_with_input(end: Callable[[int], None]) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,7 @@ from sensor_msgs.msg import Image
 from avtar_ros.errors import AvtarError
 from avtar_ros.node.multitask_node import MultitaskNode
 from avtar_ros.node.parameters import NodeParameters
+from avtar_ros.ros.process import SAME_WISH_S
 from avtar_ros.tasks import TASKS
 from tests.node_client import NODE, StartNode, connect, image, picture, set_parameters
 from tests.ros_processes import BEST_EFFORT, RELIABLE, REPOSITORY, Client, ros_arguments
@@ -77,6 +79,16 @@ class TestStart:
         process.send(signal.SIGINT)
         process.send(signal.SIGTERM)
         assert process.stop(signal.SIGINT) == 0
+        assert "Traceback" not in process.output
+
+    def test_one_that_comes_again_while_the_process_is_ending_is_too(self, client: Client, start: StartNode) -> None:
+        process = start()
+        connect(client, client.inbox(Image, "camera/edges/image"))
+        begin = time.monotonic()
+        while process.running and time.monotonic() - begin < SAME_WISH_S / 2:
+            process.send(signal.SIGINT)
+            client.spin(0.001)
+        assert process.wait() == 0
         assert "Traceback" not in process.output
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
