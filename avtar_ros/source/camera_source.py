@@ -174,7 +174,9 @@ class CameraSource(Node):
                 broken[str(error)] += 1
                 continue
             if not count or source.live:
-                start_ns, begin_ns = time.monotonic_ns() - due_ns, self.get_clock().now().nanoseconds - due_ns
+                # In this order, so that no image comes before the time of its stamp.
+                begin_ns = self.get_clock().now().nanoseconds - due_ns
+                start_ns = time.monotonic_ns() - due_ns
             self._wait_until(start_ns + due_ns, frame, clock)
             if self._stopping.is_set():
                 break
@@ -298,8 +300,9 @@ class CameraOutput:
             publisher.publish(message)
 
     def flush(self) -> None:
-        """Wait, not for ever, until subscribers that want every frame have the last."""
-        self._images.wait_for_all_acked(Duration(seconds=1))
+        """Wait, not for ever, until subscribers that want every frame have the last, and its CameraInfo."""
+        for publisher in (self._images, self._infos):
+            publisher.wait_for_all_acked(Duration(seconds=1))
 
     def _decoded(self, image: Any) -> Any:
         return to_message_fields(to_rgb(image), "rgb8") if is_compressed(image) else image

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +45,11 @@ def play(tmp_path: Path) -> Iterator[Play]:
 
 def stamp_ns(message: Any) -> int:
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def told(clocks: list[Clock]) -> list[int]:
+    """The times on /clock, in ns."""
+    return [message.clock.sec * 10**9 + message.clock.nanosec for message in clocks]
 
 
 def test_a_bags_raw_images_are_published_untouched_under_their_own_stamps(
@@ -156,12 +160,11 @@ def test_the_recorded_time_goes_back_where_the_recorders_clock_was_set_back(
             bag.write("/camera/image_raw", log_ns, kind, types.serialize_cdr(message, kind))
     clocks, images = client.inbox(Clock, "/clock"), client.inbox(Image, "camera/image_raw")
     play(tmp_path / "x.mcap", clock=True, rate=0.0)
-    client.wait_until(lambda: len(images) == FRAMES, "all images")
+    client.wait_until(lambda: len(images) == FRAMES and set(stamps) <= set(told(clocks)), "all images and their times")
     assert [stamp_ns(message) for message in images] == stamps
-    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in clocks]
+    times = told(clocks)
     back = [(before, after) for before, after in pairwise(times) if after < before]
     assert back == [(stamps[2], stamps[3])]  # once, and it goes on from there
-    assert set(stamps) <= set(times)
 
 
 def test_an_override_of_quality_of_service_is_of_its_topic_alone(client: Client, play: Play, tmp_path: Path) -> None:
@@ -229,8 +232,8 @@ def test_the_recorded_time_goes_on_between_frames_and_back_where_the_recording_b
     play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), clock=True, loop=True, rate=0.0)
     client.wait_until(lambda: len(images) > 2 * FRAMES, "the recording twice")
     assert [stamp_ns(message) for message in images][:FRAMES] == tiny_bags.stamps(FRAMES)
-    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in clocks]
-    assert set(tiny_bags.stamps(FRAMES)) <= set(times)
+    client.wait_until(lambda: set(tiny_bags.stamps(FRAMES)) <= set(told(clocks)), "the time of every image")
+    times = told(clocks)
     assert len(set(times)) > FRAMES  # there are some in between
     back = [after for before, after in pairwise(times) if after < before]
     assert back
@@ -249,14 +252,18 @@ def test_images_stamped_now_keep_the_recorded_distances_exactly(
     ]
 
 
-def test_frames_come_no_earlier_than_recorded(client: Client, play: Play, tmp_path: Path) -> None:
-    arrived: list[int] = []
-    client.node.create_subscription(Image, "camera/image_raw", lambda _: arrived.append(time.monotonic_ns()), 10)
+def test_no_image_comes_before_the_time_of_its_stamp(client: Client, play: Play, tmp_path: Path) -> None:
+    """However late the first one was: stamps are as far apart as they were recorded, see above."""
+    early_ns: list[int] = []
+
+    def on_image(message: Image) -> None:
+        early_ns.append(stamp_ns(message) - client.node.get_clock().now().nanoseconds)
+
+    client.node.create_subscription(Image, "camera/image_raw", on_image, 10)
     play(tiny_bags.write_ros2_bag(tmp_path / "bag", FRAMES), rate=0.0)
-    client.wait_until(lambda: len(arrived) == FRAMES, "all images")
-    slack_ns = 20_000_000  # by which the first may have been late
-    for elapsed, recorded in zip(arrived, tiny_bags.stamps(FRAMES), strict=True):
-        assert elapsed - arrived[0] > recorded - tiny_bags.START_NS - slack_ns
+    client.wait_until(lambda: len(early_ns) == FRAMES, "all images")
+    apart_ns = 1_000_000  # by which the system's clock and the one that is waited by may part meanwhile
+    assert max(early_ns) < apart_ns
 
 
 def test_it_loops_until_it_is_told_to_stop(client: Client, play: Play, tmp_path: Path) -> None:
