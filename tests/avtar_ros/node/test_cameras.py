@@ -55,6 +55,7 @@ class TestLazy:
             client.wait_until(lambda: numbers(messages) == [number], "the map of the one image")  # noqa: B023
             client.node.destroy_subscription(inbox)
             gone(client, images)
+        client.wait_until(lambda: settled(counts(client)), "the count of the last")
         assert counts(client)["received"] == counts(client)["published"] == 3
 
     def test_a_subscriber_of_another_map_keeps_the_images_coming(self, client: Client, start: StartNode) -> None:
@@ -131,6 +132,7 @@ class TestLimits:
                 publisher.publish(image(picture(), number))
             client.wait_until(lambda: numbers(maps["rear"])[-1:] == [number], "each map of the other")  # noqa: B023
         client.wait_until(lambda: counts(client, "front")["received"] == before["front"]["received"] + 10, "all images")
+        client.wait_until(lambda: maps["front"], "the map of the limited one")
         assert numbers(maps["front"]) == [1]
         assert counts(client, "front")["over_rate"] == 9
         assert counts(client, "rear")["over_rate"] == 0
