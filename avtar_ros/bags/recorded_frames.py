@@ -42,6 +42,10 @@ MOST_KEPT = 64
 """True maps that may wait for their image, where the order of the stamps is not that of recording."""
 INTERVALS = 50
 """Images from which a camera's interval is taken."""
+TOO_FAR_M = 200.0
+"""Few cameras measure half of their images farther: where one seems to, the unit is likely another."""
+SPARSE = 8
+"""Of a map's rows and columns, each so many is looked at for that."""
 INFO = "camera_info"
 """What CameraInfo is called among the messages that belong to a frame."""
 
@@ -281,6 +285,8 @@ class RecordedCamera:
         """The map of a message, or that between two; None where one cannot be decoded, which is noted."""
         if not isinstance(found, Between):
             decoded_map = self._decoded(topic, partial(decode_map, task), found)
+            if task == DEPTH.name and decoded_map is not None:
+                self._note(*_doubts(topic, decoded_map))
             if task == SEGMENTATION.name and decoded_map is not None and self.class_lookup is not None:
                 return self.class_lookup[decoded_map]
             return decoded_map
@@ -300,6 +306,17 @@ class RecordedCamera:
 
     def _note(self, *notes: str) -> None:
         self.notes += [note for note in notes if note not in self.notes]
+
+
+def _doubts(topic: str, depth: TaskMap) -> Iterator[str]:
+    """What is odd about a true depth map (H, W) in metres."""
+    seen = depth[::SPARSE, ::SPARSE]
+    known = seen[np.isfinite(seen)]
+    if known.size and np.median(known) > TOO_FAR_M:
+        yield (
+            f"Half of what {topic} measures is farther than {TOO_FAR_M:.0f} m. Real numbers (32FC1) are metres; "
+            "were millimetres recorded?"
+        )
 
 
 def _class_lookup(

@@ -38,7 +38,10 @@ CAMERAS = (Kind.COLOUR, Kind.GREY, Kind.INFRARED)
 
 @dataclass(frozen=True)
 class Stream:
-    """An image topic. `message` is the first that could be decoded, else the first; `reason` why none could."""
+    """An image topic. `message` is the first that could be decoded, else the first; `reason` why none could.
+
+    `frame_id` is without the slash that ROS 1 put before some, and others left out for the same frame.
+    """
 
     topic: str
     kind: Kind
@@ -108,9 +111,9 @@ def look_at(bag: Bag, topic: str) -> Stream:
         width, height, is_depth = found
         shown = message.message
         kind = _kind_of_depth(topic, shown) if is_depth else _kind_of_photograph(topic, encoding_of_any(shown))
-        return Stream(topic, kind, _told_encoding(shown), frame_id(shown), width, height, count, shown)
+        return Stream(topic, kind, _told_encoding(shown), _frame_of(shown), width, height, count, shown)
     shown = first.message
-    return Stream(topic, Kind.UNREADABLE, _told_encoding(shown), frame_id(shown), 0, 0, count, shown, reason)
+    return Stream(topic, Kind.UNREADABLE, _told_encoding(shown), _frame_of(shown), 0, 0, count, shown, reason)
 
 
 def encoding_of_any(message: Any) -> str:
@@ -137,7 +140,7 @@ def _look_at_info(bag: Bag, topic: str) -> InfoStream | None:
     if not infos:
         return None
     best = next((info for info in infos if is_calibrated(info)), infos[0])
-    return InfoStream(topic, str(best.header.frame_id), best)
+    return InfoStream(topic, _frame_of(best), best)
 
 
 def _depth_size(message: BagMessage) -> tuple[int, int, bool] | None:
@@ -157,6 +160,17 @@ def _depth_size(message: BagMessage) -> tuple[int, int, bool] | None:
     return width, height, True
 
 
+def why_no_depth(stream: Stream) -> str:
+    """Why the images of a topic cannot be taken as depth."""
+    if stream.message is None:
+        return stream.reason
+    try:
+        depth_metres(stream.message)
+    except (ImageError, AttributeError) as error:
+        return str(error)
+    return f"its images of {stream.encoding!r} are of something else, by its name."
+
+
 def _colour_size(message: BagMessage, stream: list[BagMessage]) -> tuple[int, int, bool] | str:
     """Width, height and False of a message with a colour or grey image, or why it is none."""
     of_video = codec_of(message.message) is not None
@@ -173,6 +187,10 @@ def _kind_of_photograph(topic: str, encoding: str) -> Kind:
     if words(topic) & INFRARED:
         return Kind.INFRARED
     return Kind.GREY if encoding in ("mono8", "mono16", "8UC1") else Kind.COLOUR
+
+
+def _frame_of(message: Any) -> str:
+    return frame_id(message).lstrip("/")
 
 
 def _told_encoding(message: Any) -> str:

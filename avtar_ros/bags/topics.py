@@ -7,13 +7,13 @@ same, and last the words in it. Where two topics remain, which was taken is note
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from avtar_ros.bags.bag import Bag, BagError
 from avtar_ros.bags.images import IMAGE_TYPES
-from avtar_ros.bags.streams import CAMERAS, InfoStream, Kind, Stream, image_streams, info_streams, look_at
+from avtar_ros.bags.streams import CAMERAS, InfoStream, Kind, Stream, image_streams, info_streams, look_at, why_no_depth
 from avtar_ros.bags.topic_words import COLOUR, DEPTH, TRANSPORTS, TRUTH, parts, says_registered, shared, words
 from avtar_ros.bags.writing import CAMERA_INFO
 from avtar_ros.tasks import DEPTH as DEPTH_TASK
@@ -143,7 +143,13 @@ class Topics:
                 f"{depths[name].frame_id!r} and name. Give it as the {DEPTH_OPTION} to compare it all the same."
             )
             return Choice(None, (note,))
-        return choice
+        return choice if choice.topic is not None else Choice(None, tuple(self._lost_depth()))
+
+    def _lost_depth(self) -> Iterator[str]:
+        """Of each topic that is called depth and cannot be used as such, why not."""
+        for name, stream in self.images.items():
+            if words(name) & DEPTH and TRUTH not in parts(name) and stream.kind in (Kind.UNREADABLE, Kind.OTHER):
+                yield f"{name} is called depth, but no metres can be read there: {why_no_depth(stream)}"
 
     def _owner(self, camera: Stream, depth: Stream) -> str | None:
         """Another camera that a depth image is of, rather than of this one, by its frame of reference, then its name.

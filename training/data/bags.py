@@ -17,7 +17,7 @@ from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame, TopicO
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface_normals import Window, normals_from_depth
 from avtar_ros.meaning import UNLABELLED
-from avtar_ros.tasks import DEPTH, NORMALS, SEGMENTATION, TASKS, Maps
+from avtar_ros.tasks import DEPTH, NORMALS, SEGMENTATION, TASKS, Maps, TaskMap
 from avtar_ros.terminal.progress import Progress
 from training.data.batch import Batch
 from training.data.config import Split
@@ -97,9 +97,22 @@ def _frames(camera: RecordedCamera, config: BagConfig, unlabelled: bool) -> Iter
     found: Counter[str] = Counter()
     for recorded in Progress(camera.frames(config.every), total=total, unit="frame", desc=f"reading {config.bag}"):
         if recorded.truth or unlabelled:
-            found.update(["images", *recorded.truth])
-            yield _sample(recorded, camera, config).batch()
+            sample = _sample(recorded, camera, config)
+            found.update(["images", *(name for name in recorded.truth if _says_something(sample.maps[name]))])
+            yield sample.batch()
     Progress.remark(f"{config.bag}: {', '.join(f'{number} {name}' for name, number in found.items())}")
+    if camera.truth_topics and not unlabelled and not any(found[task] for task in camera.truth_topics):
+        topics, notes = ", ".join(camera.truth_topics.values()), " ".join(camera.notes)
+        raise TrainingError(
+            f"{config.bag}: nothing to learn: no image has anything known of {topics}, where depth counts up to "
+            f"max_depth_m, {config.max_depth_m:g} m. {notes}"
+        )
+
+
+def _says_something(task_map: TaskMap) -> bool:
+    """Whether any value of a map is known."""
+    known = np.isfinite(task_map) if task_map.dtype.kind == "f" else task_map != UNLABELLED
+    return bool(known.any())
 
 
 def _sample(recorded: RecordedFrame, camera: RecordedCamera, config: BagConfig) -> Sample:
@@ -159,7 +172,8 @@ def _check(bag: Bag, camera: RecordedCamera, config: BagConfig, unlabelled: bool
         expected = f"a CameraInfo with a focal length {beside}, or `field_of_view_deg` in the config"
     else:
         return
-    raise TrainingError(f"{bag.path}: expected {expected}. Found:\n{bag.describe_topics()}")
+    notes = "".join(f"\n{note}" for note in camera.notes)
+    raise TrainingError(f"{bag.path}: expected {expected}. Found:\n{bag.describe_topics()}{notes}")
 
 
 def _check_ids(ids: NDArray[np.uint8], camera: RecordedCamera, config: BagConfig) -> None:

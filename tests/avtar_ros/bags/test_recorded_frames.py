@@ -165,6 +165,19 @@ def test_images_without_truth_are_counted_and_said(tmp_path: Path) -> None:
     assert note.startswith("5 of 10 images have no message of /cam/depth/image within 16.7 ms of their stamp")
 
 
+@pytest.mark.parametrize(("metres", "doubted"), [(3000, True), (150, False), (np.nan, False)])
+def test_depth_that_must_be_in_another_unit_is_doubted(tmp_path: Path, metres: float, doubted: bool) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        for i, stamp in enumerate(stamps(3)):
+            bag.write_image("/cam/color/image", stamp, "optical", image(i), "rgb8")
+            bag.write_image("/cam/depth/image", stamp, "optical", np.full((HEIGHT, WIDTH), metres, np.float32), "32FC1")
+    with open_bag(tmp_path / "x.mcap") as bag:
+        camera = RecordedCamera.find(bag, ["depth"])
+        found = [float(frame.truth["depth"][0, 0]) for frame in camera.frames()]
+    assert found == pytest.approx([metres] * 3, nan_ok=True)
+    assert ["millimetres" in note for note in camera.notes] == [True] * doubted
+
+
 def test_a_frame_has_the_lens_of_the_camera_info_in_force(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "x.mcap") as bag:
         for i, stamp in enumerate(stamps(6)):

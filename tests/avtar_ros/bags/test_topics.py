@@ -372,6 +372,37 @@ def test_where_two_topics_would_do_that_is_said_and_one_can_be_named(tmp_path: P
             topics.info("/cam/color/image", "/cam/depth_a/image")
 
 
+def test_a_frame_is_the_same_with_and_without_the_slash_of_ros_1(tmp_path: Path) -> None:
+    images = {"/cam/rgb/image_color": ("rgb8", "/rgb_optical", VGA), "/cam/depth/image": ("32FC1", "rgb_optical", VGA),
+              "/cam/depth/image_raw": ("16UC1", "/depth_optical", VGA)}
+    path = write_driver_bag(tmp_path / "x.mcap", Driver(images, {}, "", None, None))
+    with open_bag(path) as bag:
+        truth = Topics(bag).truth("/cam/rgb/image_color", ["depth"])
+    assert (truth.topics, truth.registered, truth.notes) == ({"depth": "/cam/depth/image"}, True, ())
+
+
+@pytest.mark.parametrize(("write", "why"), [
+    (lambda bag: bag.write_image("/cam/depth/image", 10**18, "x", np.ones((48, 64), np.int16), "16SC1"),
+     "unknown encoding '16SC1'. Known: 16UC1, mono16, 32FC1"),
+    (lambda bag: bag.write_image("/cam/depth/image", 10**18, "x", np.ones((48, 64, 3), np.uint8), "rgb8"),
+     "unknown encoding 'rgb8'"),
+    (lambda bag: bag.write_compressed("/cam/depth/image/compressed", 10**18, "x", "16UC1; jpeg compressed mono8",
+                                      cv2.imencode(".jpg", np.ones((48, 64), np.uint8))[1].tobytes()),
+     "is no depth: uint8 with 1 channels"),
+])
+def test_depth_that_cannot_be_had_is_said_with_the_reason(tmp_path: Path, write, why: str) -> None:
+    with BagWriter(tmp_path / "x.mcap") as bag:
+        bag.write_image("/cam/color/image", 10**18, "x", np.ones((48, 64, 3), np.uint8), "rgb8")
+        write(bag)
+    with open_bag(tmp_path / "x.mcap") as bag:
+        truth = Topics(bag).truth("/cam/color/image", ["depth"])
+    (note,) = truth.notes
+    assert truth.topics == {}
+    assert note.startswith("/cam/depth/image")
+    assert "is called depth, but no metres can be read there: " in note
+    assert why in note
+
+
 def test_a_broken_first_image_hides_no_camera_and_the_reason_is_given_where_all_are(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "x.mcap") as bag:
         for i in range(5):

@@ -188,6 +188,12 @@ def test_compressed_grey_gives_rgb() -> None:
     np.testing.assert_array_equal(to_rgb(Compressed("mono8; png compressed", data)), np.dstack([GREY] * 3))
 
 
+def test_a_compressed_bayer_pattern_of_real_numbers_is_refused() -> None:
+    _, data = cv2.imencode(".tiff", np.ones((4, 4), np.float32))
+    with pytest.raises(ImageError, match="cannot be made colours"):
+        to_rgb(Compressed("bayer_rggb8; tiff compressed", data))
+
+
 def test_a_compressed_bayer_pattern_gives_rgb() -> None:
     _, data = cv2.imencode(".png", bayer("gbrg"))
     image = to_rgb(Compressed("bayer_gbrg8; png compressed", data))

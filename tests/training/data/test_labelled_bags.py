@@ -90,6 +90,20 @@ def test_a_recording_may_name_its_classes_itself(tmp_path: Path) -> None:
     assert config(tmp_path / "nothing.mcap").own_classes == ()
 
 
+def test_what_holds_nothing_to_learn_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """Depth in millimetres called metres, and depth of another clock."""
+    for name, metres, later_ns in (("unit", 3000, 0), ("clock", 1, 10**9)):
+        with BagWriter(tmp_path / f"{name}.mcap") as bag:
+            depth = np.full((tiny_bags.HEIGHT, tiny_bags.WIDTH), metres, np.float32)
+            for i, stamp in enumerate(tiny_bags.stamps(3)):
+                bag.write_image("/cam/color/image", stamp, "optical", tiny_bags.image(i), "rgb8")
+                bag.write_image("/cam/depth/image", stamp + later_ns, "optical", depth, "32FC1")
+    with pytest.raises(TrainingError, match=r"nothing to learn: .* 10 m\. Half of what .* were millimetres recorded"):
+        BagDataset(config(tmp_path / "unit.mcap", field_of_view_deg=60), "train")
+    with pytest.raises(TrainingError, match=r"nothing to learn: .* 3 of 3 images have no message of /cam/depth/image"):
+        BagDataset(config(tmp_path / "clock.mcap", field_of_view_deg=60), "train")
+
+
 def test_labels_of_a_recording_go_to_another_vocabulary(tmp_path: Path) -> None:
     path = tiny_bags.write_truth_bag(tmp_path / "run.mcap")
     data = {"dataset": "rosbag", "bag": str(path), "validation_frames": 1, "labels": ["other", "wall", "floor"], **SIZE}

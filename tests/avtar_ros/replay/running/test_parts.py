@@ -48,11 +48,14 @@ def steady(out: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_killed_at_random_times_it_ends_with_the_same_bytes(tmp_path: Path, model: Path) -> None:
-    bag = write_truth_bag(tmp_path / "x.mcap", frames=260)
+    """Also in the recording's own folder, which changes meanwhile."""
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    write_truth_bag(bag / "x.mcap", frames=260)
     command = [sys.executable, "-m", "avtar_ros.replay.cli", str(bag), "--model", str(model), "--threads", "1", "--out"]
     whole = subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr
-    out = tmp_path / "killed"
+    out = bag / "killed"
     clock = random.Random(7)
     for wanted in (0, 1, 3):
         kept = kill_after(clock.uniform(0, 0.15), [*command, str(out)], out / PARTS, wanted)
