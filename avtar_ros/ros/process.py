@@ -64,53 +64,60 @@ def run(*create: Callable[[], RunnableNode]) -> int:
     except RuntimeError as error:
         return _fail(f"bad ROS arguments: {error}")
     nodes: list[RunnableNode] = []
+    ending = Ending()
+    ending.obey()  # before there are nodes: who sees one may end it
     try:
         try:
-            nodes.extend(make() for make in create)  # those before one that fails are kept, and destroyed
+            nodes.extend(make() for make in create)  # those before one that fails are kept, closed and destroyed
         except AvtarError as error:
             return _fail(str(error))
-        return _spin(nodes)
+        return _spin(nodes, ending)
     except AvtarError as error:
         nodes[-1].get_logger().fatal(printable_lines(str(error)))
         return 1
     finally:
+        ending.end(0)  # what is told from now on must not wake an executor that has been shut down
+        # The nodes' threads end while what they give to the executor is still taken. Then nothing is waited for: a
+        # callback that awaits something, as a service during which a model is loaded, would never go on.
+        for node in nodes:
+            node.close()
+        ending.executor.shutdown(timeout_sec=0)
         for node in nodes:
             node.destroy_node()
         rclpy.shutdown()
         _ignore_signals()
 
 
-def _spin(nodes: Sequence[Any]) -> int:
-    executor = SingleThreadedExecutor()
-    exit_codes: list[int] = []
-    ending = threading.Lock()
+class Ending:
+    """An executor and the exit code with which it is to end, told from any thread: only the first one counts."""
 
-    def end(exit_code: int) -> None:
-        """Only the first one counts, and none may wake an executor that has been shut down."""
-        with ending:
-            if not exit_codes:
-                exit_codes.append(exit_code)
-                executor.create_task(lambda: None)
+    def __init__(self) -> None:
+        self.executor = SingleThreadedExecutor()
+        self.exit_code: int | None = None
+        self._telling = threading.Lock()
 
-    _on_signals(end)
-    if os.environ.pop(ENDS_WITH_INPUT, ""):
-        threading.Thread(target=_end_with_input, args=(end,), name="input", daemon=True).start()
-    try:
-        for node in reversed(nodes):
-            node.start(end)
-            executor.add_node(node)
-        while not exit_codes:
-            with nodes[-1].edge.contained("a callback"):
-                executor.spin_once()
-        return exit_codes[0]
-    finally:
-        with ending:
-            exit_codes.append(0)
-        # The nodes' threads end while what they give to the executor is still taken. Then nothing is waited for: a
-        # callback that awaits something, as a service during which a model is loaded, would never go on.
-        for node in nodes:
-            node.close()
-        executor.shutdown(timeout_sec=0)
+    def end(self, exit_code: int) -> None:
+        with self._telling:
+            if self.exit_code is None:
+                self.exit_code = exit_code
+                self.executor.create_task(lambda: None)
+
+    def obey(self) -> None:
+        """End by a signal, or with standard input where whoever started this process asks for that."""
+        _on_signals(self.end)
+        if os.environ.pop(ENDS_WITH_INPUT, ""):
+            threading.Thread(target=_end_with_input, args=(self.end,), name="input", daemon=True).start()
+
+
+def _spin(nodes: Sequence[Any], ending: Ending) -> int:
+    """Start the nodes and serve their callbacks until the end; returns the exit code."""
+    for node in reversed(nodes):
+        node.start(ending.end)
+        ending.executor.add_node(node)
+    while ending.exit_code is None:
+        with nodes[-1].edge.contained("a callback"):
+            ending.executor.spin_once()
+    return ending.exit_code
 
 
 def _on_signals(end: Callable[[int], None]) -> None:
