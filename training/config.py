@@ -12,13 +12,13 @@ from pydantic_core import ErrorDetails
 
 from avtar_ros.tasks import SEGMENTATION, TASKS
 from avtar_ros.terminal.names import file_name
-from training.adaptation.config import WAYS, TargetConfig
 from training.data.config import TAGS, AugmentConfig, DataConfig, MixedConfig
 from training.data.own_config import PicturesConfig
 from training.data.public_config import RoomsConfig
 from training.errors import TrainingError
 from training.overrides import OPTION, override
 from training.section import Positive, PositiveReal, Real, Section, UserPath, Whole, fault
+from training.target_config import WAYS, TargetConfig
 
 CHANNELS_A_HEAD = 32
 """Of the authors' decoder, or a little more."""

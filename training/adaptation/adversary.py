@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from avtar_ros.model_card import ModelCard
 from training import processes
 from training.adaptation.adaptation import Pass
-from training.adaptation.config import DiscriminatorsConfig
 from training.checkpoint import Checkpoint, module_tensors, optimiser_tensors
 from training.data.batch import Batch
+from training.target_config import DiscriminatorsConfig
 from training.tasks import LEARNT
 
 CHANNELS = (64, 128, 256)

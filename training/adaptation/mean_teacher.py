@@ -16,12 +16,12 @@ from torch.func import functional_call
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks import DEPTH
 from training.adaptation.adaptation import Pass
-from training.adaptation.config import ConsistencyConfig
 from training.checkpoint import Checkpoint
 from training.data.augment import augmented
 from training.data.batch import Batch, unknown_in
 from training.models.multitask import MultitaskModel
 from training.objective import Objective
+from training.target_config import ConsistencyConfig
 from training.tasks import LEARNT
 
 TEACHER = "teacher."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from training.adaptation.adaptation import Adaptation
 from training.adaptation.adversary import Adversary
-from training.adaptation.config import ConsistencyConfig, TargetConfig
 from training.adaptation.mean_teacher import MeanTeacher
 from training.models.multitask import MultitaskModel
 from training.objective import Objective
+from training.target_config import ConsistencyConfig, TargetConfig
 
 
 def open_adaptation(

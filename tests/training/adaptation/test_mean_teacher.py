@@ -12,11 +12,11 @@ from torch import Tensor
 from avtar_ros.meaning import UNLABELLED
 from tests.training import tiny
 from tests.training.adaptation.adapting import adapting
-from training.adaptation.config import ConsistencyConfig
 from training.adaptation.mean_teacher import MeanTeacher
 from training.checkpoint import load_checkpoint
 from training.data.batch import Batch
 from training.fit import PhaseRun, fit
+from training.target_config import ConsistencyConfig
 
 HALF = {"by": "consistency", "momentum": 0.5, "confidence": 0.0}
 
