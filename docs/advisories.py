@@ -1,9 +1,10 @@
-"""Known advisories of what is installed, where there is no network: by a copy of OSV's of Python packages.
+"""Known advisories of what is installed: by what pip-audit was told, or, without a network, by a copy of OSV's.
 
+    make audit                              # which runs pip-audit, and this on what it writes
     curl -O https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip     # wherever there is a network
     make audit ADVISORIES=all.zip
 
-Exit code 1 where something installed has one. How old the copy is, is said.
+Exit code 1 where something installed has one, 2 where nothing could be asked. How old a copy is, is said.
 """
 
 from __future__ import annotations
@@ -23,7 +24,33 @@ from avtar_ros.terminal.command_line import show
 
 
 def main(path: Path) -> int:
-    """Print what is known of the packages of this Python; returns the exit code."""
+    """Print what is known of the packages of this Python, or what a report of pip-audit (.json) says of those it is of;
+    returns the exit code."""
+    return _of_report(path) if path.suffix == ".json" else _of_copy(path)
+
+
+def _of_report(path: Path) -> int:
+    """What the service does not know passes pip-audit: here it is named, and where it knows nothing that is a fault."""
+    try:
+        packages = json.loads(path.read_text())["dependencies"]
+    except (OSError, ValueError, KeyError) as error:
+        show(f"{path}: the service could not be asked ({error}). Without a network, see docs/security.md.", sys.stderr)
+        return 2
+    unknown = [package["name"] for package in packages if "skip_reason" in package]
+    told = [
+        f"{package['name']} {package['version']}: {each['id']}: {each['description'].partition(chr(10))[0]}"
+        for package in packages
+        for each in package.get("vulns", [])
+    ]
+    for line in sorted(told):
+        show(line)
+    if unknown:
+        show(f"not known to the service: {', '.join(sorted(unknown))}")
+    show(f"{len(packages) - len(unknown)} of {len(packages)} packages: {len(told)} advisories apply")
+    return 1 if told else 2 if len(unknown) == len(packages) else 0
+
+
+def _of_copy(path: Path) -> int:
     installed = {str(canonicalize_name(found.name)): found.version for found in distributions()}
     newest, count, told = "", 0, []
     try:

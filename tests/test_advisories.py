@@ -74,3 +74,28 @@ def test_what_is_no_copy_is_said_and_is_no_clean_bill(
     for path in (tmp_path / "missing.zip", tmp_path / "noise.zip", write(tmp_path / "empty.zip")):
         assert advisories.main(path) == 2
         assert str(path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("packages", "code", "said"), [
+    ([("a", "1", []), ("b", "2", None)], 0, ["not known to the service: b", "1 of 2 packages: 0 advisories apply"]),
+    ([("a", "1", [{"id": "X", "description": "bad\nlong"}])], 1,
+     ["a 1: X: bad", "1 of 1 packages: 1 advisories apply"]),
+    ([("a", "1", None), ("b", "2", None)], 2,
+     ["not known to the service: a, b", "0 of 2 packages: 0 advisories apply"]),
+])
+def test_of_pip_audits_report_what_could_not_be_asked_is_no_clean_bill(
+    advisories: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    packages: list[tuple[str, str, Any]], code: int, said: list[str],
+) -> None:
+    found = [
+        {"name": name, "skip_reason": "not found"} if vulns is None
+        else {"name": name, "version": version, "vulns": vulns}
+        for name, version, vulns in packages
+    ]
+    report = tmp_path / "audit.json"
+    report.write_text(json.dumps({"dependencies": found}))
+    assert advisories.main(report) == code
+    assert capsys.readouterr().out.splitlines() == said
+    report.unlink()
+    assert advisories.main(report) == 2
+    assert "the service could not be asked" in capsys.readouterr().err
