@@ -80,7 +80,8 @@ class Launched(AbstractContextManager["Launched"]):
     def __init__(self, log: Path, file: Path, *arguments: str) -> None:
         self._log = log
         with log.open("w") as output:
-            command = [*ROS2, "launch", str(file), *arguments]
+            # By default launch goes on to SIGTERM after 5 s, which a busy machine may take to end a node.
+            command = [*ROS2, "launch", str(file), *arguments, f"sigterm_timeout:={PATIENCE_S}"]
             self._process = subprocess.Popen(
                 command, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
