@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -127,11 +128,11 @@ class Client(AbstractContextManager["Client"]):
     def await_subscriber(self, publisher: Any) -> None:
         self.wait_until(publisher.get_subscription_count, f"a subscriber of {publisher.topic_name}")
 
-    def call(self, kind: Any, service: str, request: Any, once: bool = False) -> Any:
+    def call(self, kind: Any, service: str, request: Any) -> Any:
         """The answer of a service.
 
-        It is asked again where no answer comes, but with `once`: on a busy machine one is now and then lost where the
-        service has not found this client yet.
+        It is asked again where no answer comes: on a busy machine one is now and then lost where the service has not
+        found this client yet.
         """
         client = self.node.create_client(kind, service)
         self.wait_until(client.service_is_ready, f"service {service}")
@@ -140,7 +141,7 @@ class Client(AbstractContextManager["Client"]):
 
         def answered() -> bool:
             nonlocal ask_again_s
-            if not answers or (not once and time.monotonic() > ask_again_s):
+            if time.monotonic() > ask_again_s:
                 answers.append(client.call_async(request))
                 ask_again_s = time.monotonic() + ASK_AGAIN_S
             return any(answer.done() for answer in answers)
@@ -148,6 +149,17 @@ class Client(AbstractContextManager["Client"]):
         self.wait_until(answered, f"the answer of {service}")
         self.node.destroy_client(client)
         return next(answer.result() for answer in answers if answer.done())
+
+    def asker(self, kind: Any, node: str, service: str) -> Any:
+        """A client of a node's service that gets an answer though it asks but once.
+
+        A service that has not found a client yet cannot answer it. A node finds clients in the order that they are
+        made, so once it has answered one that was made later, it knows this one.
+        """
+        made = self.node.create_client(kind, f"{node}/{service}")
+        self.wait_until(made.service_is_ready, f"service {service}")
+        self.call(GetParameters, f"{node}/get_parameters", GetParameters.Request())
+        return made
 
     def __exit__(self, *_: object) -> None:
         self._executor.shutdown()

@@ -123,9 +123,15 @@ class TestNode:
         start(camera_timeout=0.5)
         assert stats(client)["state"] == "active"
         images = connect(client, client.inbox(Image, "camera/edges/image"), make=jpeg)
-        images.publish(jpeg(1))
-        report = stats(client)
-        assert report["rates_hz"]["camera"]["in"] > 0
+        reports: list[dict[str, Any]] = []
+
+        def received_of_late() -> bool:
+            images.publish(jpeg(1))
+            reports.append(stats(client))
+            return reports[-1]["rates_hz"]["camera"]["in"] > 0
+
+        client.wait_until(received_of_late, "a rate")
+        report = reports[-1]
         engine, camera = report["diagnostics"]
         assert engine == {"name": "engine", "level": "OK", "message": "active"}
         assert camera["name"] == "camera camera"

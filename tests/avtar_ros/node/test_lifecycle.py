@@ -109,10 +109,13 @@ class Lifecycle:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._changes = client.asker(ChangeState, NODE, "change_state")
 
     def go(self, transition: int) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return self.client.call(ChangeState, f"{NODE}/change_state", request, once=True).success
+        """Ask for a transition, once: asked for again, it would be another one."""
+        answer = self._changes.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        self.client.wait_until(answer.done, "the transition")
+        return answer.result().success
 
     @property
     def state(self) -> int:
@@ -168,8 +171,7 @@ class TestLifecycle:
         process = start()
         slow = tmp_path / "slow.onnx"
         write_tiny_model(slow, width=4000, height=3000)
-        service = client.node.create_client(SetParameters, f"{NODE}/set_parameters")
-        client.wait_until(service.service_is_ready, "the service")
+        service = client.asker(SetParameters, NODE, "set_parameters")
         parameters = [Parameter("model", value=str(slow)).to_parameter_msg()]
         answer = service.call_async(SetParameters.Request(parameters=parameters))
         client.spin(0.3)

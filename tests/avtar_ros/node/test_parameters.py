@@ -152,8 +152,7 @@ class TestModel:
         edges = client.inbox(Image, "camera/edges/image")
         images = connect(client, edges)
         parameters = [Parameter("model", value=str(slow)).to_parameter_msg()]
-        service = client.node.create_client(SetParameters, f"{NODE}/set_parameters")
-        client.wait_until(service.service_is_ready, "the service")
+        service = client.asker(SetParameters, NODE, "set_parameters")
         answer = service.call_async(SetParameters.Request(parameters=parameters))
         meanwhile = 0
         while not answer.done():
@@ -193,8 +192,7 @@ class TestModel:
         self, client: Client, start: StartNode, other: Path, tiny_model: Path
     ) -> None:
         start()
-        service = client.node.create_client(SetParameters, f"{NODE}/set_parameters")
-        client.wait_until(service.service_is_ready, "the service")
+        service = client.asker(SetParameters, NODE, "set_parameters")
         answers = []
         for path in (other, tiny_model, other):
             parameters = [Parameter("model", value=str(path)).to_parameter_msg()]
