@@ -14,7 +14,7 @@ import pytest
 
 from avtar_ros.resources import find_resource
 from avtar_ros.ros.isolation import loopback_environment, transport_environment
-from tests.ros_processes import REPOSITORY, Client, RosProcess
+from tests.ros_processes import PATIENCE_S, REPOSITORY, Client, RosProcess
 
 NODE = """
 import rclpy
@@ -34,6 +34,7 @@ while time.monotonic() < deadline and "hidden" not in node.get_node_names():
 print("seen" if "hidden" in node.get_node_names() else "unseen")
 """
 LOOKING_S = 6
+"""How long a stranger looks for what must not be seen."""
 EPHEMERAL = 32768
 """The first port that the kernel gives to who asks for none; those of ROS domains up to 100 lie below."""
 
@@ -85,7 +86,7 @@ def inside(network: str, script: str, *arguments: str) -> list[str]:
     return ["ip", "netns", "exec", network, *isolated, sys.executable, "-c", script, *arguments]
 
 
-def sees(networks: tuple[str, str], environment: dict[str, str]) -> bool:
+def sees(networks: tuple[str, str], environment: dict[str, str], looking_s: float) -> bool:
     """Whether a stranger in the other network, who knows its address, sees a node with this environment."""
     mine, other = networks
     with subprocess.Popen(
@@ -99,8 +100,11 @@ def sees(networks: tuple[str, str], environment: dict[str, str]) -> bool:
                 "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
                 "ROS_STATIC_PEERS": "10.77.0.1",
             }
-            command = inside(other, STRANGER, str(LOOKING_S))
-            run = subprocess.run(command, env=stranger, capture_output=True, text=True, timeout=60, cwd=REPOSITORY)
+            command = inside(other, STRANGER, str(looking_s))
+            patience_s = looking_s + PATIENCE_S
+            run = subprocess.run(
+                command, env=stranger, capture_output=True, text=True, timeout=patience_s, cwd=REPOSITORY
+            )
             assert run.stdout.strip() in ("seen", "unseen"), run.stderr
             return run.stdout.strip() == "seen"
         finally:
@@ -111,5 +115,5 @@ def sees(networks: tuple[str, str], environment: dict[str, str]) -> bool:
 def test_a_stranger_who_knows_the_address_sees_nothing(networks: tuple[str, str], ros_domain: int) -> None:
     without = loopback_environment(ros_domain) | transport_environment(str(find_resource("config/fastdds_shm.xml")))
     if "ROS_AUTOMATIC_DISCOVERY_RANGE" in without:  # Humble has another variable in its place, which does keep them out
-        assert sees(networks, without)  # the discovery range by itself keeps nobody out
-    assert not sees(networks, loopback_environment(ros_domain))
+        assert sees(networks, without, PATIENCE_S)  # the discovery range by itself keeps nobody out
+    assert not sees(networks, loopback_environment(ros_domain), LOOKING_S)
