@@ -15,6 +15,8 @@ import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass, RemoveUnusedNodesPass, TopologicalSortPass
 from onnxscript.rewriter import RewriteRuleClassBase, rewrite
 
+from training.lists_of_tokens import sizes, stay_on_lists
+
 FLOAT = ir.DataType.FLOAT
 
 
@@ -30,7 +32,10 @@ def by_rules(model: ir.Model) -> ir.Model:
     rules = [rule.rule() for rule in RULES]  # type: ignore[no-untyped-call]
     rewritten: ir.Model = rewrite(model, pattern_rewrite_rules=rules)
     RemoveUnusedNodesPass()(rewritten)
-    LiftConstantsToInitializersPass(size_limit=0)(rewritten)
+    lift = LiftConstantsToInitializersPass(size_limit=0)
+    lift(rewritten)
+    stay_on_lists(rewritten)
+    lift(rewritten)
     return rewritten
 
 
@@ -86,11 +91,11 @@ class GridOfSequence(RewriteRuleClassBase):
         return op.Reshape(op.Transpose(tokens, perm=[0, 2, 1]), shape, _outputs=["grid"])
 
     def check(self, context: Any, tokens: ir.Value, grid: ir.Value, **_: Any) -> bool:
-        size, laid = _sizes(tokens), _sizes(grid)
+        size, laid = sizes(tokens), sizes(grid)
         return len(size) == 3 and len(laid) == 4 and size[1:] == (laid[2] * laid[3], laid[1]) and min(laid[1:]) > 0
 
     def rewrite(self, op: Any, tokens: ir.Value, grid: ir.Value, **_: Any) -> Any:
-        channels, height, width = _sizes(grid)[1:]
+        channels, height, width = sizes(grid)[1:]
         return op.Transpose(op.Reshape(tokens, _shape(op, -1, height, width, channels)), perm=[0, 3, 1, 2])
 
 
@@ -101,11 +106,11 @@ class SequenceOfGrid(RewriteRuleClassBase):
         return op.Transpose(op.Reshape(grid, shape), perm=[0, 2, 1], _outputs=["tokens"])
 
     def check(self, context: Any, grid: ir.Value, tokens: ir.Value, **_: Any) -> bool:
-        laid, size = _sizes(grid), _sizes(tokens)
+        laid, size = sizes(grid), sizes(tokens)
         return len(size) == 3 and len(laid) == 4 and size[1:] == (laid[2] * laid[3], laid[1]) and min(laid[1:]) > 0
 
     def rewrite(self, op: Any, grid: ir.Value, tokens: ir.Value, **_: Any) -> Any:
-        return op.Reshape(op.Transpose(grid, perm=[0, 2, 3, 1]), _shape(op, -1, *_sizes(tokens)[1:]))
+        return op.Reshape(op.Transpose(grid, perm=[0, 2, 3, 1]), _shape(op, -1, *sizes(tokens)[1:]))
 
 
 class IdsBeforeShuffle(RewriteRuleClassBase):
@@ -116,11 +121,11 @@ class IdsBeforeShuffle(RewriteRuleClassBase):
         return op.Cast(op.ArgMax(shuffled, axis=1, keepdims=0, _allow_other_attributes=True), to=FLOAT)
 
     def check(self, context: Any, channels: ir.Value, shuffled: ir.Value) -> bool:
-        return len(_sizes(channels)) == 4 and min(_sizes(channels)[1:]) > 0
+        return len(sizes(channels)) == 4 and min(sizes(channels)[1:]) > 0
 
     def rewrite(self, op: Any, channels: ir.Value, shuffled: ir.Value) -> Any:
-        height, width = _sizes(channels)[2:]
-        classes, full_height, full_width = _sizes(shuffled)[1:]
+        height, width = sizes(channels)[2:]
+        classes, full_height, full_width = sizes(shuffled)[1:]
         factor = full_height // height
         by_class = op.Reshape(channels, _shape(op, -1, classes, factor**2 * height, width))
         ids = op.Cast(op.ArgMax(by_class, axis=1, keepdims=0), to=FLOAT)
@@ -137,14 +142,14 @@ class LinearOfTokens(RewriteRuleClassBase):
 
     def check(self, context: Any, tokens: ir.Value, weight: ir.Value, bias: ir.Value, changed: ir.Value) -> bool:
         constant = weight.const_value is not None and bias.const_value is not None
-        varying = [size for size in _sizes(tokens) if size < 0]
-        linear = len(_sizes(weight)) == 2 and _sizes(bias) == _sizes(weight)[1:]
-        return constant and linear and len(_sizes(tokens)) > 2 and len(varying) < 2 and _sizes(tokens)[-1] > 0
+        varying = [size for size in sizes(tokens) if size < 0]
+        linear = len(sizes(weight)) == 2 and sizes(bias) == sizes(weight)[1:]
+        return constant and linear and len(sizes(tokens)) > 2 and len(varying) < 2 and sizes(tokens)[-1] > 0
 
     def rewrite(self, op: Any, tokens: ir.Value, weight: ir.Value, bias: ir.Value, **_: Any) -> Any:
-        *places, inputs = _sizes(tokens)
+        *places, inputs = sizes(tokens)
         listed = op.Gemm(op.Reshape(tokens, _shape(op, -1, inputs)), weight, bias)
-        return op.Reshape(listed, _shape(op, *places, _sizes(weight)[1]))
+        return op.Reshape(listed, _shape(op, *places, sizes(weight)[1]))
 
 
 RULES = (
@@ -157,7 +162,7 @@ def _resize_by_factors(model: ir.Model) -> None:
     for node in model.graph:
         if node.op_type != "Resize" or len(node.inputs) != 4 or node.inputs[0] is None:
             continue
-        before, after = _sizes(node.inputs[0])[2:], _sizes(node.outputs[0])[2:]
+        before, after = sizes(node.inputs[0])[2:], sizes(node.outputs[0])[2:]
         if len(before) == len(after) == 2 and all(b > 0 and a % b == 0 for a, b in zip(after, before, strict=True)):
             factors = np.array([1, 1, *(a // b for a, b in zip(after, before, strict=True))], np.float32)
             name = f"{node.outputs[0].name}.factors"
@@ -179,12 +184,6 @@ def _batch_of_floats(model: ir.Model) -> None:
 
 def _is_scalar(value: ir.Value) -> bool:
     return value.const_value is not None and value.const_value.size == 1
-
-
-def _sizes(value: ir.Value) -> tuple[int, ...]:
-    """A tensor's shape, -1 where it may vary; () where it is not known."""
-    shape = value.shape
-    return () if shape is None else tuple(size if isinstance(size, int) else -1 for size in shape)
 
 
 def _shape(op: Any, *sizes: int) -> Any:

@@ -19,6 +19,9 @@ CONSTANTS = {
     "weight": np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32), "bias": np.arange(4, dtype=np.float32),
     "grid": np.array([-1, 6, 3, 5], np.int64), "other": np.array([-1, 3, 6, 5], np.int64),
     "list": np.array([-1, 6, 15], np.int64), "double": np.array([2, 6, 6, 10], np.int64),
+    "square": np.random.default_rng(2).normal(size=(4, 4)).astype(np.float32), "places": np.ones((15, 4), np.float32),
+    "tokens": np.array([-1, 15, 4], np.int64), "rows": np.array([-1, 4], np.int64),
+    "pairs": np.array([2, 30, 2], np.int64), "copied": np.array([0, 15, 4], np.int64),
     "more": np.array([2, 6, 7, 10], np.int64),
 }
 

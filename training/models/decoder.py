@@ -53,6 +53,8 @@ def upsampled(coarse: Tensor, like: Tensor) -> Tensor:
 
 
 def add_shared(per_task: Tensor, shared: Tensor) -> Tensor:
-    """Add a feature (B, ...) that all tasks share to one per task (T·B, ...)."""
+    """Add a feature (B, ...) that all tasks share, or one per task as well, to one per task (T·B, ...)."""
+    if shared.shape[0] == per_task.shape[0]:
+        return per_task + shared
     summed: Tensor = per_task.unflatten(0, (-1, shared.shape[0])) + shared
     return summed.flatten(0, 1)
