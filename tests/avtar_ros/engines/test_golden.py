@@ -13,6 +13,7 @@ from avtar_ros.engines.engine import EngineError, EngineOptions
 from avtar_ros.engines.golden import COLUMNS, GOLDEN_KEY, ROWS, golden_image
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.engines.self_test import golden_from_metadata, self_test
+from avtar_ros.resources import DEMO_MODEL, find_resource
 from tests.avtar_ros.engines.proving import proving, with_fault
 from tests.tiny_models import write_tiny_model
 
@@ -47,6 +48,12 @@ def test_a_backend_that_computes_something_else_is_refused_with_task_figure_and_
         open_engine(path)
     with open_engine(path, EngineOptions(self_test=False)) as engine:
         assert engine.self_tested == "switched off"
+
+
+@pytest.mark.parametrize("name", [DEMO_MODEL, "models/avtar-demo-fp16.onnx", "models/avtar-indoor-fp16.onnx"])
+def test_the_shipped_models_prove_themselves(name: str) -> None:
+    with open_engine(find_resource(name)) as engine:
+        assert engine.self_tested.startswith("passed: segmentation pixels of another class")
 
 
 def test_rounding_of_half_precision_is_no_fault(tmp_path: Path) -> None:
