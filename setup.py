@@ -50,7 +50,7 @@ setup(
     install_requires=[
         "argcomplete>=2",
         "Jinja2>=3",
-        "PyYAML>=5.4",
+        "PyYAML>=6.0",
         "lz4>=4",
         "mcap>=1.2.1",
         "numpy>=1.23",
@@ -83,7 +83,7 @@ setup(
             "pillow>=10",
             "pycocotools>=2.0.7",
             "pydantic>=2.11",
-            "safetensors>=0.4",
+            "safetensors>=0.4.3",
             "scipy>=1.10",
             "torch>=2.13",
             "transformers>=4.50",

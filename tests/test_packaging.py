@@ -1,6 +1,7 @@
 """The package as others get it: built by pip into a wheel, and by colcon into a ROS workspace."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,17 @@ def test_package_xml_and_setup_py_agree(manifest: Package) -> None:
     assert described["Version"] == manifest.version
     assert described["License"] == manifest.licenses[0]
     assert described["Maintainer-email"] == manifest.maintainers[0].email
+
+
+def test_the_oldest_versions_that_are_tried_are_those_that_are_admitted() -> None:
+    """Of what runs on a robot: `make test-lowest` installs the lower bounds of setup.py."""
+    needed = (ROOT / "setup.py").read_text().partition("install_requires=[")[2].partition("]")[0]
+    bounds = {name.lower(): version for name, version in re.findall(r'"([\w-]+)>=([\d.]+)"', needed)}
+    pinned = re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / "constraints-lowest.txt").read_text(), re.MULTILINE)
+    tried = {name.lower(): version for name, version in pinned}
+    assert needed.count(">=") == len(bounds) > 10
+    for name, version in bounds.items():
+        assert f"{tried.get(name, 'not tried')}.".startswith(f"{version}."), name
 
 
 def test_the_commands_are_those_that_the_readme_names() -> None:
