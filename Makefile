@@ -17,7 +17,7 @@ PIP  := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip --quiet --disable-pip-ve
 DESCRIPTION := setup.py setup.cfg pyproject.toml package.xml constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo predict test test-jazzy test-humble test-lowest test-compile test-ros lint docs test-gpu gpu-tests bindings chromium gcc clean
+.PHONY: help demo predict test test-jazzy test-humble test-lowest test-compile test-aarch64 test-ros lint docs test-gpu gpu-tests bindings chromium gcc clean
 .PHONY: attack notice sbom audit lock
 
 help:  ## say what can be made
@@ -41,6 +41,11 @@ test: lint bindings chromium gcc  ## check style, types and Dockerfiles, then ru
 # The pair of NVIDIA's libraries before the one that the suite compiles with: TensorRT 11.0, TensorRT for RTX 1.5.
 test-compile: $(COMPILE_VENV)/stamp gcc  ## compile engines with an older pair of NVIDIA's libraries as well
 	$(COMPILE_VENV)/bin/python -m pytest tests/engine_build/test_compile.py
+
+# On an emulated ARM, Debian's qemu-user: minutes a model. ORT is a version of ONNX Runtime.
+ORT ?= 1.23.2
+test-aarch64: $(VENV)/test.stamp  ## run shipped models as ONNX Runtime computes on ARM, emulated: ORT=version
+	$(VENV)/bin/python -m tests.aarch64 --onnxruntime $(ORT) models/avtar-demo.onnx models/avtar-demo-fp16.onnx
 
 # What depends on the distribution of ROS. The suite runs on Kilted's wheels, Humble has none.
 NODE_TESTS := tests/avtar_ros/node/test_lifecycle.py tests/avtar_ros/node/test_cameras.py tests/avtar_ros/ros \
