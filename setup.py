@@ -48,7 +48,7 @@ setup(
     # rosdep keys of package.xml, and a missing opencv-python-headless is never noticed. Headless, because no
     # window is ever opened and the other wheel brings a copy of Qt.
     install_requires=[
-        "argcomplete>=2",
+        "argcomplete>=3",
         "Jinja2>=3",
         "PyYAML>=6.0",
         "lz4>=4",
