@@ -32,6 +32,8 @@ GRACE_S = 10.0
 """How long a node may take to end when nobody is there any more to wait for it."""
 SAME_WISH_S = 2.0
 """For so long after the first signal, others mean the same."""
+MOST_AT_ONCE = 4096
+"""Signals."""
 
 
 class RunnableNode(Protocol):
@@ -131,11 +133,11 @@ def _on_signals(end: Callable[[int], None]) -> None:
 
     def wait() -> None:
         with receiver, sender:
-            receiver.recv(1)
+            receiver.recv(MOST_AT_ONCE)
             end(0)
             first_s = time.monotonic()
             while time.monotonic() - first_s < SAME_WISH_S:
-                number = receiver.recv(1)[0]
+                number = receiver.recv(MOST_AT_ONCE)[-1]  # all that came: one by one, it would lag behind
             os._exit(128 + number)
 
     for number in SIGNALS:
