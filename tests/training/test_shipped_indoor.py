@@ -37,15 +37,15 @@ def test_it_is_said_whose_backbone_and_whose_furniture_is_in_it() -> None:
 
 @pytest.mark.skipif(not BACKBONE.is_dir(), reason="the backbone is not here: ../shared/models/dinov2-small")
 def test_on_their_backbone_they_know_rooms() -> None:
-    """Well below what was measured on 200 rooms, δ < 1.25 0.61 and normals 21.6°, and far above chance."""
+    """Well below what was measured on 200 rooms, δ < 1.25 0.66 and normals 20.1°, and far above chance."""
     checkpoint = load_checkpoint(find_resource(ADAPTERS))
     model = checkpoint.config.model
     there = model.backbone.model_copy(update={"pretrained": str(BACKBONE)})
     config = checkpoint.config.model_copy(update={"model": model.model_copy(update={"backbone": there})})
     network = InferenceModel(build_model(config, "adapters", checkpoint.card, checkpoint))
     figures = evaluate(torch_infer(network), network.card, held_out_rooms(12, 1_000_000, network.card))
-    assert figures["depth.delta1"] > 0.4
-    assert figures["normals.mean_deg"] < 28
+    assert figures["depth.delta1"] > 0.5
+    assert figures["normals.mean_deg"] < 26
 
 
 def test_the_model_that_ships_is_of_these_adapters_and_the_readme_tells_what_its_card_does() -> None:
