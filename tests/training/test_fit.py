@@ -22,6 +22,7 @@ from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.errors import AvtarError
 from avtar_ros.metrics import known_figures
 from tests.training import tiny
+from tests.training.interrupting import interrupted_after
 from training import fit as module
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.config import RunConfig
@@ -148,16 +149,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     config: RunConfig, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     """Interrupted between two checkpoints: it goes on from the first of them."""
-    train_step = PhaseRun.train_step
-    steps = iter(range(after))
-
-    def until_interrupted(run: PhaseRun, batch: Batch, target: Batch | None) -> dict[str, float]:
-        if next(steps, None) is None:
-            raise KeyboardInterrupt
-        return train_step(run, batch, target)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(PhaseRun, "train_step", until_interrupted)
+    with interrupted_after(after, monkeypatch):
         fit(config, tmp_path)
     fit(config, tmp_path)
     for phase in config.phases:

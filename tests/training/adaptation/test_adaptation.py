@@ -10,6 +10,7 @@ import torch
 
 from tests.training import tiny
 from tests.training.adaptation.adapting import WAYS, adapting
+from tests.training.interrupting import interrupted_after
 from training.checkpoint import load_checkpoint
 from training.config import load_config
 from training.data.batch import Batch
@@ -49,15 +50,7 @@ def test_an_interrupted_adaptation_ends_with_the_same_bits(
 ) -> None:
     config = adapting(tmp_path, **way)
     whole = load_checkpoint(fit(config, tmp_path / "whole"))
-    train_step, steps = PhaseRun.train_step, iter(range(3))
-
-    def until_interrupted(run: PhaseRun, batch: Batch, target: Batch | None) -> dict[str, float]:
-        if next(steps, None) is None:
-            raise KeyboardInterrupt
-        return train_step(run, batch, target)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(PhaseRun, "train_step", until_interrupted)
+    with interrupted_after(3, monkeypatch):
         fit(config, tmp_path / "parts")
     parts = load_checkpoint(fit(config, tmp_path / "parts"))
     assert any(name.startswith(("adversary.", "teacher.")) for name in whole.tensors)
