@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Iterator
 
 PNG = b"\x89PNG\r\n\x1a\n"
+PNG_CHUNK = 12
+"""Bytes of a chunk beside its data: length, kind and checksum."""
 JPEG = b"\xff\xd8"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}
@@ -41,7 +43,20 @@ def _png(data: bytes) -> Size:
     if data[12:16] != b"IHDR":
         raise UnknownSizeError("a PNG that does not begin with its size")
     width, height = struct.unpack_from(">II", data, 16)
+    _check_png_chunks(data)
     return width, height
+
+
+def _check_png_chunks(data: bytes) -> None:
+    """Raise UnknownSizeError where a chunk claims more bytes than there are, for which a decoder takes memory first."""
+    at = len(PNG)
+    while at + PNG_CHUNK <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += PNG_CHUNK + length
+        if at > len(data):
+            raise UnknownSizeError("a PNG with a chunk that is longer than the file")
+        if kind == b"IEND":
+            break
 
 
 def _jpeg(data: bytes) -> Size:

@@ -45,12 +45,17 @@ def odd_document(rng: random.Random, document: Any) -> Any:
         if kind == 0 and isinstance(container, dict):
             del container[key]
         elif kind == 1 and isinstance(container, dict):
-            container[rng.choice(["", "x", "format", "name", "a\nb"])] = rng.choice(ODD)
+            container[rng.choice(["", "x", "format", "name", "a\nb"])] = _odd(rng)
         else:
-            container[key] = rng.choice(ODD)
+            container[key] = _odd(rng)
         if not _places(changed):
             break
     return changed
+
+
+def _odd(rng: random.Random) -> Any:
+    """One of its own: a list or map may itself be changed next."""
+    return copy.deepcopy(rng.choice(ODD))
 
 
 def odd_text(rng: random.Random, document: Any) -> str:

@@ -108,6 +108,20 @@ def test_any_bytes_have_a_size_or_none(noise: bytes, whole: bytes, kept: int) ->
             assert min(picture_size(data)) >= 0
 
 
+def with_a_long_chunk(length: int) -> bytes:
+    """A PNG of 53 x 37 whose second chunk claims another length."""
+    data = bytearray(encoded(".png"))
+    data[33:37] = struct.pack(">I", length)
+    return bytes(data)
+
+
+def test_a_chunk_that_is_longer_than_the_file_makes_a_damaged_picture() -> None:
+    whole = encoded(".png")
+    for data in (with_a_long_chunk(2**31 - 1), with_a_long_chunk(len(whole)), whole[:-20]):
+        assert decode_picture(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None
+    assert picture_size(whole + b"more than a picture") == (53, 37)
+
+
 def compressed(data: bytes, image_format: str = "png") -> Any:
     return SimpleNamespace(format=image_format, data=data)
 
@@ -133,6 +147,12 @@ def decoded_alone(data: bytes, **environment: str) -> tuple[int, str]:
     )
     memory, _, said = run.stdout.decode().strip().partition(" ")
     return int(memory), said
+
+
+def test_a_chunk_of_gigabytes_takes_no_memory() -> None:
+    memory, said = decoded_alone(with_a_long_chunk(2**31 - 1))
+    assert "no jpeg or png, or a damaged one" in said
+    assert memory < 100
 
 
 def test_a_bomb_takes_no_memory() -> None:
