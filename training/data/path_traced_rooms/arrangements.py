@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import atan2, pi
 
 from training.data.path_traced_rooms.catalogue import Entry
+from training.data.path_traced_rooms.fitted import partition
 from training.data.path_traced_rooms.plan import Body, Finish, Footprint, Piece, Pose, Room, Surface
 from training.data.path_traced_rooms.shell import bulb_of, front
 from training.data.path_traced_rooms.textures import Cover, picture
@@ -170,6 +171,8 @@ def desk(room: Room, pose: Pose | None, model: Model | None = None) -> None:
     piece = room.put("desk", model, pose) if pose else room.at_wall("desk", model)
     if piece is None:
         return
+    if rng.random() < 0.25:
+        partition(room, piece.pose, piece.size)
     surface = room.offers(piece)
     w, d, _ = piece.size
     for _ in range(int(rng.integers(0, 3))):

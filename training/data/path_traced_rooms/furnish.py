@@ -17,6 +17,7 @@ from training.data.path_traced_rooms.arrangements import (
     television,
 )
 from training.data.path_traced_rooms.catalogue import Catalogue, Entry
+from training.data.path_traced_rooms.fitted import cupboard_wall, fitted_kitchen
 from training.data.path_traced_rooms.models import ModelStore
 from training.data.path_traced_rooms.plan import Footprint, Pose, Room, Surface
 from training.data.path_traced_rooms.shell import add_package, build_shell, bulb_of, hang_things, package
@@ -26,6 +27,8 @@ Model = tuple[Entry, int]
 
 THINGS_ON_A_TABLE = (5, 40)
 LARGEST_THING = 0.45
+CUPBOARDS = 0.2
+"""The share of rooms, beside kitchens, with a wall of cupboards."""
 HEAP = 0.25
 """Metres around its middle over which the things of a heap lie."""
 
@@ -39,6 +42,7 @@ def furnished_room(rng: Rng, catalogue: Catalogue, store: ModelStore) -> Room:
     night = rng.random() < 0.2
     lit = night or rng.random() < 0.6
     windows = 0 if kind == "store" else int(rng.integers(0 if lit else 1, 4)) * (2 if kind == "hall" else 1)
+    _fit(room)  # before doors and windows, which would leave no wall for a row
     build_shell(room, windows, int(rng.integers(1, 3 if kind != "corridor" else 7)), lit, night)
     fill(room)
     hang_things(room)
@@ -46,6 +50,22 @@ def furnished_room(rng: Rng, catalogue: Catalogue, store: ModelStore) -> Room:
     _clutter(room)
     _lay_tables(room)
     return room
+
+
+def _fit(room: Room) -> None:
+    """What is made to measure for a wall."""
+    rng = room.rng
+    if room.kind != "kitchen":
+        if rng.random() < CUPBOARDS:
+            cupboard_wall(room)
+        return
+    wall = int(rng.integers(4))
+    if rng.random() < 0.6:
+        fitted_kitchen(room, wall, corner=bool(rng.random() < 0.45))
+        return
+    kitchen_row(room, wall)
+    if rng.random() < 0.4:
+        kitchen_row(room, (wall + 1) % 4)
 
 
 def _living(room: Room) -> None:
@@ -74,10 +94,6 @@ def _living(room: Room) -> None:
 
 def _kitchen(room: Room) -> None:
     rng = room.rng
-    wall = int(rng.integers(4))
-    kitchen_row(room, wall)
-    if rng.random() < 0.4:
-        kitchen_row(room, (wall + 1) % 4)
     if rng.random() < 0.25:
         island = room.anywhere("island", margin=0.5)
         if island:
@@ -174,14 +190,14 @@ def _store(room: Room) -> None:
 
 Span = tuple[float, float]
 KINDS: dict[str, tuple[float, Span, Span, Span, Callable[[Room], None]]] = {
-    "living": (0.22, (3.3, 8.0), (3.0, 6.5), (2.3, 3.2), _living),
-    "kitchen": (0.22, (2.4, 6.5), (2.2, 5.0), (2.3, 3.0), _kitchen),
-    "bedroom": (0.13, (2.8, 5.5), (2.6, 5.0), (2.3, 2.9), _bedroom),
+    "living": (0.2, (3.3, 8.0), (3.0, 6.5), (2.3, 3.2), _living),
+    "kitchen": (0.28, (2.4, 6.5), (2.2, 5.0), (2.3, 3.0), _kitchen),
+    "bedroom": (0.12, (2.8, 5.5), (2.6, 5.0), (2.3, 2.9), _bedroom),
     "office": (0.14, (2.6, 6.0), (2.6, 6.0), (2.4, 3.2), _office),
-    "hall": (0.12, (6.0, 15.0), (5.0, 15.0), (2.6, 4.5), _hall),
+    "hall": (0.11, (6.0, 15.0), (5.0, 15.0), (2.6, 4.5), _hall),
     "corridor": (0.08, (1.2, 2.6), (5.0, 15.0), (2.3, 3.2), _corridor),
-    "bathroom": (0.04, (1.7, 3.6), (1.7, 3.6), (2.2, 2.7), _bathroom),
-    "store": (0.05, (2.5, 7.0), (2.5, 6.0), (2.3, 4.0), _store),
+    "bathroom": (0.03, (1.7, 3.6), (1.7, 3.6), (2.2, 2.7), _bathroom),
+    "store": (0.04, (2.5, 7.0), (2.5, 6.0), (2.3, 4.0), _store),
 }
 """kind -> how often, width, depth, height in metres, and what furnishes it."""
 

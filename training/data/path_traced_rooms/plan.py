@@ -76,6 +76,15 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Counter:
+    """A flat top of fitted furniture: where its middle is above, and how large and high it is."""
+
+    pose: Pose
+    size: Vector
+    role: str = "counter"
+
+
+@dataclass(frozen=True)
 class Footprint:
     """What a piece takes up: a rectangle on the floor, from `low` to `high` metres above it."""
 
@@ -110,7 +119,7 @@ class Footprint:
 class Surface:
     """A piece on which things can stand, and what of it is still free."""
 
-    piece: Piece
+    piece: Piece | Counter
     support: Support
     free: NDArray[np.bool_] = field(init=False)
 

@@ -36,7 +36,7 @@ from training.data.synthetic_rooms.classes import CLASSES
 from training.errors import TrainingError
 
 SHARD = 40
-VIEWS = 8
+VIEWS = 5
 """Pictures of one room."""
 FOLDERS = ("images", "depth", "normals", "segmentation", "edges")
 SHARDS, RECIPE, LICENSES = "shards", "recipe.json", "LICENSES"
