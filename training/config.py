@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from avtar_ros.tasks import SEGMENTATION, TASKS
+from avtar_ros.tasks import DEPTH, EDGES, SEGMENTATION, TASKS
 from avtar_ros.terminal.names import file_name
 from training.data.config import TAGS, AugmentConfig, DataConfig, MixedConfig
 from training.data.own_config import PicturesConfig
@@ -139,6 +139,8 @@ class RunConfig(Section):
     loss_weights: dict[str, PositiveReal] = Field(default_factory=dict)
     edges_loss: Literal["bce", "l1"] = "bce"
     """Balanced binary cross-entropy, or the absolute error, for edges that are strengths (Taskonomy's of texture)."""
+    depth_loss: Literal["berhu", "shape"] = "berhu"
+    """Reverse Huber of log depth, or its shape, scale and slopes each by itself."""
     model: ModelConfig
     data: DataConfig = RoomsConfig()
     target: TargetConfig | None = None
@@ -151,6 +153,11 @@ class RunConfig(Section):
     def file_name(self) -> str:
         """What a run's folder is called, and a model's file."""
         return file_name(self.name)
+
+    @property
+    def losses(self) -> dict[str, str]:
+        """Which loss the tasks take that have more than one."""
+        return {DEPTH.name: self.depth_loss, EDGES.name: self.edges_loss}
 
     def phase(self, name: str) -> PhaseConfig:
         """Raises ValueError if there is none of that name."""

@@ -134,7 +134,7 @@ class PhaseRun:
         self.model = build_model(config, phase.trains, self.card, before).to(self.device)
         self.probe = AffinityProbe(self.model.adapters, len(config.tasks)) if phase.trains == "adapters" else None
         weights = config.loss_weights | phase.loss_weights
-        self.objective = Objective(self.card, phase, weights, config.edges_loss).to(self.device)
+        self.objective = Objective(self.card, phase, weights, config.losses).to(self.device)
         self.adaptation: Adaptation | None = (
             open_adaptation(config.target, self.model, self.objective, self.bfloat16) if config.target else None
         )

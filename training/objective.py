@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from avtar_ros.model_card import ModelCard
-from avtar_ros.tasks import DEPTH, EDGES
+from avtar_ros.tasks import DEPTH
 from training import processes
 from training.config import PhaseConfig
 from training.data.batch import Batch
@@ -21,15 +21,17 @@ from training.tasks import LEARNT
 
 
 class Objective(nn.Module):
-    """The losses of one phase; `weights` are the fixed w_t, 1 where absent."""
+    """The losses of one phase; `weights` are the fixed w_t, 1 where absent, `chosen` the losses other than the usual."""
 
-    def __init__(self, card: ModelCard, phase: PhaseConfig, weights: Mapping[str, float], edges_loss: str) -> None:
+    def __init__(
+        self, card: ModelCard, phase: PhaseConfig, weights: Mapping[str, float], chosen: Mapping[str, str]
+    ) -> None:
         super().__init__()
         self.card = card
         self.tasks = phase.learns or card.tasks
         self.weights = weights
-        self.unweighted = {name: learnt.loss for name, learnt in LEARNT.items()}
-        self.unweighted[EDGES.name] = LEARNT[EDGES.name].losses[edges_loss]
+        usual = {name: learnt.loss for name, learnt in LEARNT.items()}
+        self.unweighted = usual | {name: LEARNT[name].losses[loss] for name, loss in chosen.items()}
         self.log_variance = nn.ParameterDict(
             {name: nn.Parameter(torch.zeros(())) for name in self.tasks if phase.balancing == "uncertainty"}
         )

@@ -32,6 +32,34 @@ def cross_entropy(logits: Tensor, ids: Tensor) -> float:
     return total / max(count, 1)
 
 
+def shape_and_scale(log_depth: Tensor, depth: Tensor) -> float:
+    """|e - m| + |m| / 2, m the mean e of an image, and half the mean |slope| of e at each of four sizes."""
+    images = [_errors(*pair) for pair in zip(log_depth[:, 0], depth, strict=True)]
+    total = sum(len(image) for image in images)
+    value = 0.0
+    for image in images:
+        mean = sum(image.values()) / max(len(image), 1)
+        value += sum(abs(error - mean) + abs(mean) / 2 for error in image.values()) / total
+    for step in (1, 2, 4, 8):
+        slopes = []
+        for image in images:
+            for row, column in image:
+                if row % step == 0 and column % step == 0:
+                    after = [(row + step, column), (row, column + step)]
+                    slopes += [abs(image[row, column] - image[place]) for place in after if place in image]
+        value += sum(slopes) / max(len(slopes), 1) / 2
+    return value
+
+
+def _errors(log_depth: Tensor, depth: Tensor) -> dict[tuple[int, int], float]:
+    errors = {}
+    for _, y, x in pixels(depth[None]):
+        true = float(depth[y, x])
+        if math.isfinite(true) and true > 0:
+            errors[y, x] = float(log_depth[y, x]) - math.log(true)
+    return errors
+
+
 def berhu_log_depth(log_depth: Tensor, depth: Tensor) -> float:
     """|d| where |d| <= c, else (d² + c²) / 2c; c = max |d| / 5 over the batch; d the difference of logarithms."""
     errors = []

@@ -19,9 +19,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def objective(balancing: str, weights: dict[str, float] | None = None, edges_loss: str = "bce") -> Objective:
+def objective(balancing: str, weights: dict[str, float] | None = None, **losses: str) -> Objective:
     config = tiny.run_config(phases=[tiny.phase("adapters", balancing=balancing)])
-    return Objective(tiny.card(), config.phases[0], weights or {}, edges_loss)
+    return Objective(tiny.card(), config.phases[0], weights or {}, losses)
 
 
 def test_fixed_weights_multiply_the_losses() -> None:
@@ -33,7 +33,7 @@ def test_fixed_weights_multiply_the_losses() -> None:
 
 def test_edges_are_learnt_by_what_the_config_says() -> None:
     raw, batch = tiny.model()(tiny.batch().image), tiny.batch()
-    usual, strengths = objective("fixed").losses(raw, batch), objective("fixed", edges_loss="l1").losses(raw, batch)
+    usual, strengths = objective("fixed").losses(raw, batch), objective("fixed", edges="l1").losses(raw, batch)
     assert torch.equal(strengths["edges"], absolute_error(raw["edges"], batch.maps["edges"]))
     assert torch.equal(usual["edges"], balanced_binary_cross_entropy(raw["edges"], batch.maps["edges"]))
     assert torch.equal(usual["depth"], strengths["depth"])

@@ -12,6 +12,8 @@ from training.processes import largest, summed
 from training.tasks.learnt_task import LearntTask, Packing, unknown_is_nan
 
 MILLIMETRES = 1000.0
+SCALE_SHARE, SLOPE_SHARE = 0.5, 0.5
+SLOPE_STEPS = (1, 2, 4, 8)
 
 
 def berhu_log_depth(log_depth: Tensor, depth: Tensor) -> Tensor:
@@ -24,6 +26,35 @@ def berhu_log_depth(log_depth: Tensor, depth: Tensor) -> Tensor:
     threshold = (largest(error.max()) / 5).clamp(min=1e-6)
     berhu = torch.where(error <= threshold, error, (error**2 + threshold**2) / (2 * threshold))
     return berhu.sum() / summed(known.sum()).clamp(min=1)
+
+
+def shape_and_scale(log_depth: Tensor, depth: Tensor) -> Tensor:
+    """How far the logarithm of depth (B, H, W) is off: each image's shape, its scale, and its slopes.
+
+    Of the error e and its mean m over an image: |e − m|, half of |m|, and half of the slopes of e along rows and
+    columns at four sizes (Li and Snavely, MegaDepth, CVPR 2018, eq. 5). Scale, which an image alone often does not
+    tell, then does not drown what it does tell: where one surface ends and how it is turned.
+    """
+    known = torch.isfinite(depth) & (depth > 0)
+    error = torch.where(known, log_depth[:, 0] - torch.where(known, depth, 1.0).log(), 0.0)
+    pixels = known.sum((1, 2), keepdim=True)
+    mean = error.sum((1, 2), keepdim=True) / pixels.clamp(min=1)
+    shape = torch.where(known, (error - mean).abs(), 0.0).sum()
+    scale = (mean.abs() * pixels).sum()
+    total: Tensor = (shape + SCALE_SHARE * scale) / summed(known.sum()).clamp(min=1)
+    for step in SLOPE_STEPS:
+        total = total + SLOPE_SHARE * _slopes(error[:, ::step, ::step], known[:, ::step, ::step])
+    return total
+
+
+def _slopes(error: Tensor, known: Tensor) -> Tensor:
+    """The mean difference of neighbours in a row or a column of which both are known."""
+    differences, counts = error.new_zeros(()), known.new_zeros((), dtype=torch.long)
+    for axis in (1, 2):
+        both = known.narrow(axis, 1, known.shape[axis] - 1) & known.narrow(axis, 0, known.shape[axis] - 1)
+        differences = differences + torch.where(both, error.diff(dim=axis).abs(), 0.0).sum()
+        counts = counts + both.sum()
+    return differences / summed(counts).clamp(min=1)
 
 
 def disparity_to_scale_and_shift(log_depth: Tensor, disparity: Tensor) -> Tensor:
@@ -73,7 +104,7 @@ def _unpacked(stored: Tensor) -> Tensor:
 LEARNT_DEPTH = LearntTask(
     task=DEPTH,
     channels=lambda card: 1,
-    losses={"berhu": berhu_log_depth},
+    losses={"berhu": berhu_log_depth, "shape": shape_and_scale},
     relative_loss=disparity_to_scale_and_shift,
     to_map=_metres,
     appearance=_min_max_scaled,

@@ -15,6 +15,7 @@ from training.tasks import LEARNT, depth, edges, normals, segmentation
 PAIRS = {
     "segmentation": (segmentation.cross_entropy, plain.cross_entropy),
     "depth": (depth.berhu_log_depth, plain.berhu_log_depth),
+    "depth by shape": (depth.shape_and_scale, plain.shape_and_scale),
     "normals": (normals.cosine_distance, plain.cosine_distance),
     "edges": (edges.balanced_binary_cross_entropy, plain.balanced_binary_cross_entropy),
     "edges by l1": (edges.absolute_error, plain.absolute_error),
@@ -25,7 +26,7 @@ PAIRS = {
 def labelled(task: str, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Random raw output and a target of two small images, in float64; a tenth of the target is unknown."""
     torch.manual_seed(seed)
-    task = task.removesuffix(" by l1")
+    task = task.partition(" by ")[0]
     target = tiny.batch(2, 6, 5, seed).maps[task]
     raw = torch.randn(2, LEARNT[task].channels(tiny.card()), 5, 6, dtype=torch.float64)
     return raw, target.double() if target.is_floating_point() else target
@@ -83,6 +84,7 @@ def perfect() -> dict[str, tuple[Tensor, Tensor]]:
     raw: dict[str, Any] = {
         "segmentation": 100 * torch.nn.functional.one_hot(ids, 20).permute(0, 3, 1, 2).double(),
         "depth": targets["depth"].log()[:, None],
+        "depth by shape": targets["depth by shape"].log()[:, None],
         "normals": 3 * targets["normals"].permute(0, 3, 1, 2),
         "edges": (200 * targets["edges"] - 100)[:, None],
         "edges by l1": (200 * targets["edges by l1"] - 100)[:, None],
