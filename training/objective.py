@@ -21,7 +21,7 @@ from training.tasks import LEARNT
 
 
 class Objective(nn.Module):
-    """The losses of one phase; `weights` are the fixed w_t, 1 where absent, `chosen` the losses other than the usual."""
+    """The losses of one phase; `weights` are the fixed w_t, 1 where absent, `chosen` other losses than the usual."""
 
     def __init__(
         self, card: ModelCard, phase: PhaseConfig, weights: Mapping[str, float], chosen: Mapping[str, str]
