@@ -8,6 +8,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from avtar_ros.documents import NO_JSON
 from avtar_ros.errors import AvtarError
 
 Record = TypeVar("Record")
@@ -17,14 +18,12 @@ class RecordError(AvtarError):
     """A document that does not say what it must; the message begins with the path of the field at fault."""
 
 
-def read_json(text: str, what: str) -> Any:
+def read_json(text: str | bytes, what: str) -> Any:
     """The document in `text`; raises RecordError if it is none, of which `what` is the name."""
     try:
         return json.loads(text)
-    except ValueError as error:  # also an integer of more digits than Python reads
+    except NO_JSON as error:
         raise RecordError(f"{what} is not JSON ({error}).") from error
-    except RecursionError as error:
-        raise RecordError(f"{what} is nested too deeply.") from error
 
 
 def parse_record(record: type[Record], raw: Any, what: str, path: str = "") -> Record:
@@ -72,7 +71,7 @@ def _value(kind: Any, raw: Any, where: str) -> Any:
             raise RecordError(f"{where} must be {len(inner)} values, not {len(raw)}.")
         numbered = dataclasses.is_dataclass(inner[0])
         return tuple(_value(inner[0], item, f"{where}[{i}]" if numbered else where) for i, item in enumerate(raw))
-    if origin is dict and isinstance(raw, dict):
+    if origin in (dict, Mapping) and isinstance(raw, dict):
         return {key: _value(inner[1], item, f"{where}.{key}") for key, item in raw.items()}
     if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
         return _float(raw, where)

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from avtar_ros.documents import NO_YAML
 from engine_build.errors import BuildError
 from engine_build.machine import Machine
 
@@ -57,7 +58,7 @@ def read_devices(path: Path) -> dict[str, Device]:
     """The devices in a YAML table; raises BuildError that names the entry at fault."""
     try:
         table = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, *NO_YAML) as error:
         raise BuildError(f"{path}: cannot be read as YAML ({error}).") from error
     if not isinstance(table, dict):
         raise BuildError(f"{path}: must hold one entry a device, as {SHIPPED} does.")

@@ -35,6 +35,7 @@ FLOORS = {
         "errors",
         "memory",
         "terminal",
+        "documents",
         "json_records",
         "disk",
         "resources",

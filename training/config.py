@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from avtar_ros.documents import NO_YAML
 from avtar_ros.tasks import DEPTH, EDGES, SEGMENTATION, TASKS
 from avtar_ros.terminal.names import file_name
 from training.data.config import TAGS, AugmentConfig, DataConfig, MixedConfig
@@ -217,7 +218,7 @@ def load_config(path: Path, start_from: Path | None = None, settings: Sequence[s
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise TrainingError(f"{path}: no such config. Ready ones lie in training/configs/.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except NO_YAML as error:
         raise TrainingError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise TrainingError(f"{path}: not a mapping of keys. Start from a config in training/configs/.")

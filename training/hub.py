@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from avtar_ros.documents import NO_YAML
 from avtar_ros.terminal.command_line import show
 from training.errors import TrainingError
 
@@ -55,7 +56,7 @@ def licence_of(model: str, found: Path | None = None) -> str:
     parts = (folder / "README.md").read_text(encoding="utf-8", errors="replace").split("---", 2)
     try:
         header = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
-    except yaml.YAMLError:
+    except NO_YAML:
         header = None
     if not isinstance(header, dict):
         return UNKNOWN_LICENCE

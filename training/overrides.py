@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from avtar_ros.documents import NO_YAML
 from training.errors import TrainingError
 
 OPTION = "--set"
@@ -41,7 +42,7 @@ def override(raw: dict[str, Any], settings: Sequence[str]) -> None:
 def _value(text: str, setting: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except NO_YAML as error:
         raise TrainingError(f"{OPTION} {setting}: the value is not YAML: {' '.join(str(error).split())}") from error
 
 

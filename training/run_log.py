@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avtar_ros.disk.files import write_text
+from avtar_ros.documents import OTHER_FIELDS
 from training.errors import TrainingError
 from training.gains import relative_gain
 
@@ -44,8 +45,8 @@ class RunLog:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}  # a step that was done again after an interruption is there twice
-    for text in path.read_text().splitlines() if path.is_file() else ():
-        with suppress(ValueError):  # half a line, where the machine went down while it was written
+    for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+        with suppress(*OTHER_FIELDS):  # half a line, where the machine went down while it was written
             line = json.loads(text)
             found[line["step"]] = line
     return list(found.values())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avtar_ros.bags.bag import Bag
 from avtar_ros.bags.topic_words import shared
 from avtar_ros.bags.writing import TEXT, BagWriter
+from avtar_ros.documents import OTHER_FIELDS
 from avtar_ros.meaning import UNLABELLED, plain_name
 
 LABEL_INFO = "vision_msgs/msg/LabelInfo"
@@ -74,5 +75,5 @@ def _names(message: Any) -> dict[int, str]:
         else:
             pairs = [(c["id"], c["name"]) for c in json.loads(message.data)["classes"]]
         return {int(number): str(name) for number, name in pairs if 0 <= int(number) < UNLABELLED}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except OTHER_FIELDS:
         return {}

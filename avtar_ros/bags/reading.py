@@ -29,6 +29,7 @@ import zstandard
 from avtar_ros.bags.bag import Bag, BagError, error_text, unopened
 from avtar_ros.bags.names import COMPRESSED, METADATA, SUFFIXES, kind_of
 from avtar_ros.bags.names import bag_files as bag_files
+from avtar_ros.documents import NO_YAML, OTHER_FIELDS
 from avtar_ros.imaging.pictures import in_order
 
 _OPEN: dict[str, Callable[[Path], Any]] = {
@@ -114,7 +115,7 @@ def _listed_files(path: Path) -> set[str]:
     try:
         information = yaml.safe_load((path / METADATA).read_text())["rosbag2_bagfile_information"]
         names = {Path(name).name for name in information["relative_file_paths"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
+    except (OSError, *NO_YAML, *OTHER_FIELDS):
         return set()
     return {_uncompressed(name) for name in names}
 

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from avtar_ros.disk.files import make_folder, partial_name
 from avtar_ros.disk.locks import hold
+from avtar_ros.documents import NO_JSON
 from avtar_ros.errors import AvtarError
 
 MARKER = ".avtar_ros"
@@ -128,7 +129,7 @@ def is_figures(path: Path) -> bool:
     """Whether a file holds figures as our commands write them: JSON of named numbers, in groups, with verdicts."""
     try:
         return _are_figures(json.loads(path.read_text()))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, *NO_JSON):
         return False
 
 
@@ -187,7 +188,7 @@ def _read_marker(marker: BinaryIO, path: Path) -> tuple[set[str], dict[str, str]
     names: set[str] = set()
     sources: dict[str, str] = {}
     for text in content[:whole].decode("utf-8", "replace").splitlines()[1:]:
-        with suppress(ValueError):
+        with suppress(*NO_JSON):
             line = json.loads(text)
             if isinstance(line, dict):
                 sources |= {name: str(source) for name, source in line.items()}

@@ -36,14 +36,22 @@ def transport(environment: Mapping[str, str], middleware: str) -> Finding:
     path = environment[name]
     try:
         root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two of its encoding
         return Finding(subject, Level.ERROR, f"{name} is {path}, which cannot be read ({error})", export)
     sizes = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
-    segment = sizes.get("segment_size", "")
-    if not segment.isdecimal() or int(segment) < SEGMENTS * FRAME_BYTES:
+    segment = _whole_number(sizes.get("segment_size", ""))
+    if segment < SEGMENTS * FRAME_BYTES:
         text = f"{path} has no shared-memory segment with room for images ({segment or 'none'} bytes)"
         return Finding(subject, Level.WARN, text, export)
-    return Finding(subject, Level.OK, f"{path}, {int(segment) / 2**20:.0f} MiB of shared memory a process")
+    return Finding(subject, Level.OK, f"{path}, {segment // 2**20} MiB of shared memory a process")
+
+
+def _whole_number(text: str) -> int:
+    """0 where it is none, or has more digits than Python reads."""
+    try:
+        return int(text)
+    except ValueError:
+        return 0
 
 
 def shared_memory(folder: Path = Path("/dev/shm")) -> Finding:

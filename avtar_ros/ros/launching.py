@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from avtar_ros.disk.files import expanded
+from avtar_ros.documents import NO_YAML
 from avtar_ros.errors import AvtarError
 from avtar_ros.resources import find_resource
 from avtar_ros.ros.isolation import PROFILE_NAMES, profile_name, transport_environment
@@ -68,11 +69,12 @@ def node_parameters(name: str, path: str, node: str) -> dict[str, Any]:
     Raises AvtarError for a file that is none, or that has no section for the node and so would change nothing.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        sections = list(_sections(yaml.safe_load(Path(path).read_text()), ""))
+    except (OSError, *NO_YAML) as error:
         reason = " ".join(str(error).split())
         raise AvtarError(f"argument {name}: {path}: cannot be read as YAML ({reason}).") from error
-    sections = list(_sections(content, ""))
+    if wrong := [section for section, values in sections if not isinstance(values, dict)]:
+        raise AvtarError(f"argument {name}: {path}: ros__parameters of {wrong[0] or '/'} are not names with values.")
     own = [values for section, values in sections if section.rpartition("/")[2] in (node, *EVERY_NODE)]
     if not own:
         there = ", ".join(section for section, _ in sections) or "nothing"
@@ -83,7 +85,7 @@ def node_parameters(name: str, path: str, node: str) -> dict[str, Any]:
     return {key: value for values in own for key, value in values.items()}
 
 
-def _sections(content: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _sections(content: Any, name: str) -> Iterator[tuple[str, Any]]:
     """(name of nodes, parameters) pairs; namespaces may be keys of their own."""
     if not isinstance(content, dict):
         return

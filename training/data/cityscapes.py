@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.documents import OTHER_FIELDS
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.imaging.pictures import is_hidden
 from avtar_ros.meaning import UNLABELLED
@@ -73,7 +74,7 @@ class CityscapesDataset(FrameDataset):
             return lens, float(raw["extrinsic"]["baseline"])
         except FileNotFoundError:
             raise TrainingError(f"{path}: no such file. {contents(path.parent)}") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except OTHER_FIELDS as error:
             wanted = "intrinsic fx, fy, u0, v0 and extrinsic baseline"
             raise TrainingError(f"{path}: expected {wanted} ({error}).") from error
 

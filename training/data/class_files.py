@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from avtar_ros.disk.files import write_text
+from avtar_ros.documents import NO_YAML
 from avtar_ros.meaning import UNLABELLED, SemanticClass
 from training.data.classes import Classes, numbered
 from training.errors import TrainingError
@@ -100,7 +101,7 @@ def read_stored_classes(path: Path) -> StoredClasses:
     except ValidationError as error:
         first = error.errors()[0]
         raise TrainingError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except NO_YAML as error:
         raise TrainingError(f"{path}: expected a list of classes, {{name, id, colour, ignored}} ({error}).") from error
     ids = [place if entry.id is None else entry.id for place, entry in enumerate(entries)]
     named = [(entry, number) for entry, number in zip(entries, ids, strict=True) if not entry.ignored]

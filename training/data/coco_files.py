@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from transformers.image_transforms import rgb_to_id
 
+from avtar_ros.documents import NO_JSON, OTHER_FIELDS
 from avtar_ros.meaning import UNLABELLED
 from training.data.classes import Classes, numbered
 from training.data.files import read_stored
@@ -116,7 +117,7 @@ def coco_classes(files: Sequence[CocoFile], also: Sequence[str] = (), any_number
 def _read(path: Path, _changed_ns: int) -> CocoFile:
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except NO_JSON as error:
         raise TrainingError(f"{path}: not JSON, or a damaged file ({error}).") from error
     if not isinstance(raw, dict) or (missing := {"images", "annotations", "categories"} - raw.keys()):
         what = f"; missing {', '.join(sorted(missing))}" if isinstance(raw, dict) else ""
@@ -129,11 +130,12 @@ def _read(path: Path, _changed_ns: int) -> CocoFile:
             annotations.setdefault(int(annotation["image_id"]), []).append(annotation)
         panoptic = any("segments_info" in annotation for annotation in raw["annotations"])
         segmented = panoptic or any(annotation.get("segmentation") for annotation in raw["annotations"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        decoder = None if panoptic else _decoder(raw)
+    except OTHER_FIELDS as error:
         raise TrainingError(f"{path}: not as COCO's files are ({type(error).__name__}: {error}).") from error
     if not segmented:
         raise TrainingError(f"{path}: has boxes or key points alone; expected instances, stuff or panoptic segments.")
-    return CocoFile(path, names, images, annotations, None if panoptic else _decoder(raw))
+    return CocoFile(path, names, images, annotations, decoder)
 
 
 def _decoder(raw: dict[str, Any]) -> COCO:

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from avtar_ros.documents import NO_YAML
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.tasks import DEPTH, SEGMENTATION, TASKS
 from avtar_ros.terminal.progress import Progress
@@ -119,7 +120,7 @@ def _formats(config: FolderConfig) -> FormatsConfig:
         return config.maps
     try:
         return FormatsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
+    except (*NO_YAML, ValidationError) as error:
         raise TrainingError(f"{path}: does not say how maps are stored: {' '.join(str(error).split())}") from error
 
 

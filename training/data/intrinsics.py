@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from avtar_ros.documents import NO_JSON
 from avtar_ros.geometry.pinhole import Pinhole
 from training.errors import TrainingError
 from training.section import Positive, PositiveReal, Real, Section
@@ -73,14 +74,14 @@ def read_intrinsics(path: Path) -> Intrinsics:
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
         cameras = _Cameras.validate_python({"": raw} if isinstance(raw, dict) and "fx" in raw else raw)
+        listed = {name: _of_list(camera) if isinstance(camera, list) else camera for name, camera in cameras.items()}
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in ("_Camera", "list[float]"))
         expected = '{"fx", "fy", "cx", "cy"} in pixels, or such a camera for each folder or image of images/'
         raise TrainingError(f"{path}: {where}: {first['msg']}; expected {expected}.") from error
-    except ValueError as error:  # not JSON, or not text
+    except NO_JSON as error:
         raise TrainingError(f"{path}: not JSON ({error}).") from error
-    listed = {name: _of_list(camera) if isinstance(camera, list) else camera for name, camera in cameras.items()}
     return Intrinsics(path, listed)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avtar_ros.disk.files import write_text
 from avtar_ros.disk.locks import in_turn
+from avtar_ros.documents import OTHER_FIELDS
 from avtar_ros.terminal.progress import Progress
 from training import processes
 from training.data.batch import Batch, completed
@@ -124,7 +125,7 @@ class _Store:
             state = json.loads((folder / PROGRESS).read_text())
             arrays = {path.stem: np.load(path, mmap_mode="r+") for path in folder.glob("*.npy")}
             return cls(folder, count, int(state["done"]), dict(state["tally"]), arrays)
-        except (OSError, ValueError, KeyError):
+        except (OSError, EOFError, *OTHER_FIELDS):
             shutil.rmtree(folder)
             folder.mkdir()
             return cls(folder, count, 0, {}, {})

@@ -18,6 +18,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from avtar_ros.documents import NO_JSON
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.geometry.surface_normals import normals_from_depth
 from avtar_ros.tasks import DEPTH, NORMALS
@@ -129,7 +130,7 @@ def read_manifest(path: Path, width: int, height: int) -> list[Source]:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise TrainingError(f"{path}: not a manifest: {where}: {first['msg']}.") from error
-    except ValueError as error:
+    except NO_JSON as error:
         raise TrainingError(f"{path}: not JSON ({error}).") from error
     names = [entry.name for entry in entries]
     if twice := {name for name in names if names.count(name) > 1}:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avtar_ros.documents import OTHER_FIELDS
 from avtar_ros.geometry.pinhole import Pinhole
 from avtar_ros.meaning import UNLABELLED
 from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, Maps
@@ -88,7 +89,7 @@ class TaskonomyDataset(FrameDataset):
             if info.is_file():
                 try:
                     return Pinhole.of_view(width, height, degrees(json.loads(info.read_text())["field_of_view_rads"]))
-                except (ValueError, KeyError, TypeError) as error:
+                except OTHER_FIELDS as error:
                     raise TrainingError(f"{info}: expected field_of_view_rads ({error}).") from error
         if self._config.field_of_view_deg is None:
             info = self._path(path, "point_info", suffix="json")

@@ -12,6 +12,7 @@ from pathlib import Path
 from avtar_ros.bags.names import bag_files
 from avtar_ros.disk.files import write_text
 from avtar_ros.disk.outputs import check_file, is_figures
+from avtar_ros.documents import OTHER_FIELDS
 from avtar_ros.engines.engine import EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
@@ -44,8 +45,9 @@ class SavedRun:
     def load(cls, folder: Path) -> SavedRun:
         """Raises AvtarError if the folder holds no finished run."""
         try:
-            figures = json.loads((folder / "metrics.json").read_text())
-        except (OSError, ValueError) as error:
+            raw = json.loads((folder / "metrics.json").read_text())
+            figures = {key: float(value) for key, value in raw.items() if isinstance(value, (int, float))}
+        except (OSError, *OTHER_FIELDS) as error:
             raise AvtarError(
                 f"{folder}: no finished run of avtar-replay ({error}). Give the folder of its --out."
             ) from error

@@ -21,6 +21,7 @@ from avtar_ros.disk.outputs import OutputFolder
 from avtar_ros.engines.engine import Engine, EngineOptions
 from avtar_ros.engines.opening import open_engine
 from avtar_ros.errors import AvtarError
+from avtar_ros.json_records import parse_record, read_json
 from avtar_ros.replay.fleet import places
 from avtar_ros.replay.running.bag_replay import ReplayOptions, replay_bag
 from avtar_ros.terminal.names import file_name
@@ -107,8 +108,8 @@ def outcome_of(job: Job) -> Outcome | None:
     if content is None:
         return None
     try:
-        outcome = Outcome(**json.loads(content))
-    except (TypeError, ValueError):
+        outcome = parse_record(Outcome, read_json(content, OUTCOME), OUTCOME)
+    except AvtarError:
         return None
     if outcome.identity != job.identity or outcome.failed:
         return None

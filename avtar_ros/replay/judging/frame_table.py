@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from avtar_ros.disk.files import write_text
+from avtar_ros.documents import OTHER_FIELDS
 from avtar_ros.errors import AvtarError
 
 FIXED = ("stamp_ns", "camera", "latency_ns")
@@ -61,6 +62,6 @@ class FrameTable:
                     stamp_ns, camera, latency_ns = (row.pop(name) for name in FIXED)
                     figures = {key: float(value) if value else math.nan for key, value in row.items()}
                     table.add(int(stamp_ns), camera, int(latency_ns), figures)
-        except (OSError, KeyError, ValueError, TypeError) as error:
+        except (OSError, csv.Error, *OTHER_FIELDS) as error:
             raise AvtarError(f"{path}: cannot be read as figures of frames ({error}). Replay the bag again.") from error
         return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avtar_ros.disk.files import write_bytes
+from avtar_ros.documents import OTHER_FIELDS
 from avtar_ros.errors import AvtarError
 from avtar_ros.model_card import ModelCard
 from avtar_ros.tasks.metric import Sums
@@ -46,5 +48,5 @@ def load_sums(path: Path) -> SavedSums:
             about = json.loads(str(stored[ABOUT]))
             sums = {name: stored[name] for name in stored.files if name != ABOUT}
             return SavedSums(sums, int(about["frames_each"]), ModelCard.from_json(about["card"], str(path)))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, *OTHER_FIELDS, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise AvtarError(f"{path}: cannot be read as a run's sums ({error}). Replay the bag again.") from error

@@ -33,6 +33,8 @@ from avtar_ros.bags.recorded_frames import RecordedCamera, RecordedFrame
 from avtar_ros.bags.writing import COMPRESSED_IMAGE, IMAGE, BagWriter
 from avtar_ros.disk.files import partial_name, write_text
 from avtar_ros.disk.outputs import remove_made
+from avtar_ros.errors import AvtarError
+from avtar_ros.json_records import parse_record, read_json
 from avtar_ros.replay.running.perceived import PerceivedFrame, map_topic, packed_map_topic
 from avtar_ros.tasks import TASKS, Maps
 
@@ -201,9 +203,8 @@ def _recorded_parts(folder: Path) -> Iterator[Part]:
 
 def _recorded_part(path: Path) -> Part | None:
     try:
-        part = json.loads(path.read_text())
-        return Part(part["end"], tuple(part["latencies_ns"]))
-    except (OSError, ValueError, TypeError, KeyError):
+        return parse_record(Part, read_json(path.read_text(), path.name), path.name)
+    except (OSError, UnicodeDecodeError, AvtarError):
         return None
 
 

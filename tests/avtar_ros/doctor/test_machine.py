@@ -43,6 +43,8 @@ class TestProfile:
             (None, Level.ERROR, "cannot be read"),
             ("<profiles", Level.ERROR, "cannot be read"),
             ("<profiles/>", Level.WARN, "none bytes"),
+            ("<?xml version='1.0' encoding='none'?><profiles/>", Level.ERROR, "cannot be read"),
+            (f"<profiles><segment_size>{'9' * 5000}</segment_size></profiles>", Level.WARN, "none bytes"),
             ("<profiles><segment_size>524288</segment_size></profiles>", Level.WARN, "524288 bytes"),
         ],
     )

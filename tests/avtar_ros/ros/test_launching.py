@@ -75,6 +75,8 @@ def test_parameters_of_a_node_are_found_in_a_parameters_file(
         ("cameras: [b]", "nothing in it is for multitask_node, there is nothing."),
         ("", "there is nothing."),
         ("a: b: c", "cannot be read as YAML"),
+        ("a: &a {b: *a}", "cannot be read as YAML"),
+        ("multitask_node: {ros__parameters: [1]}", "are not names with values"),
     ],
 )
 def test_a_file_that_would_change_nothing_is_refused(tmp_path: Path, text: str, reason: str) -> None:

@@ -148,6 +148,10 @@ def test_a_config_names_them(tmp_path: Path) -> None:
         load_config(tiny.write_config(tmp_path / "run.yaml", data=data | {"rots": 1}, tasks=["segmentation"]))
 
 
+def labelme_far_away(root: Path) -> None:
+    labelme(root, shape("cup", "polygon", [[0, 0], [2e9, 1], [2e9, 2e9]]))
+
+
 def broken_labelme(root: Path) -> None:
     labelme(root)
     (root / "0.json").write_text("{")
@@ -192,6 +196,7 @@ def cvat_of_other_lines(root: Path) -> None:
     ("tool", "spoil", "said"),
     [
         ("labelme", broken_labelme, r"0\.json: not JSON"),
+        ("labelme", labelme_far_away, r"0\.json: not as LabelMe writes it .*no place in a picture"),
         ("labelme", labelme_of_video, r"0\.json: not as LabelMe writes it .*unknown type 'cuboid'"),
         ("labelme", labelme_without_image, r"0\.png: no such picture"),
         ("labelme", lambda root: root.mkdir(), r"expected LabelMe's files NAME\.json. Found there: nothing"),

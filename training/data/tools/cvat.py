@@ -52,7 +52,11 @@ def _shape(path: Path, stored: StoredClasses, place: int) -> Shape:
 def _read_labels(path: Path) -> dict[str, tuple[int, int, int]]:
     """name:red,green,blue:parts:actions, a line each."""
     found: dict[str, tuple[int, int, int]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"{path}: not text, or a damaged file ({error}).") from error
+    for line in lines:
         if not line.strip() or line.startswith("#"):
             continue
         try:

@@ -46,11 +46,18 @@ class Export:
     left_out: tuple[str, ...] = ()
 
 
+FARTHEST = 1e6
+"""Pixels from a picture's corner beyond which nothing is drawn: it would take minutes."""
+
+
 def polygon(name: str, exterior: Points, interior: Sequence[Points] = ()) -> Shape:
     """A polygon with holes; corners are in pixels, (0, 0) the upper left corner of the picture."""
-    rings = [np.round(np.asarray(ring, np.float64)).astype(np.int32).reshape(-1, 2) for ring in (exterior, *interior)]
-    if any(len(ring) < 3 for ring in rings):
+    corners = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in (exterior, *interior)]
+    if any(len(ring) < 3 for ring in corners):
         raise ValueError("a polygon of fewer than three corners")
+    if not all((np.abs(ring) < FARTHEST).all() for ring in corners):
+        raise ValueError("a polygon with a corner that is no place in a picture")
+    rings = [np.round(ring).astype(np.int32) for ring in corners]
 
     def covers(height: int, width: int) -> Mask:
         canvas = np.zeros((height, width), np.uint8)

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from avtar_ros.documents import OTHER_FIELDS
 from training.data.tools.drawing import (
     Drawing,
     Export,
@@ -45,7 +46,7 @@ def _read(path: Path, left_out: Counter[str]) -> Drawing:
             else:
                 shapes.append(_shape(kind, entry))
         return Drawing(path, path.parent / str(raw["imagePath"]).replace("\\", "/"), tuple(shapes))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except OTHER_FIELDS as error:
         raise TrainingError(f"{path}: not as LabelMe writes it ({type(error).__name__}: {error}).") from error
 
 

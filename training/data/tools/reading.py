@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from avtar_ros.documents import NO_JSON
 from training.data.files import contents
 from training.errors import TrainingError
 
@@ -14,7 +15,7 @@ def read_json(path: Path) -> Any:
     """Raises TrainingError if it is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # also of text that is none
+    except NO_JSON as error:
         raise TrainingError(f"{path}: not JSON, or a damaged file ({error}).") from error
 
 

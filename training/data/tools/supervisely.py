@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from avtar_ros.documents import OTHER_FIELDS
 from training.data.files import require
 from training.data.tools.drawing import Drawing, Export, Shape, bitmap, decoded_mask, of_base64, polygon, rectangle
 from training.data.tools.reading import read_json, require_files
@@ -20,7 +21,7 @@ def read_supervisely(root: Path) -> Export:
     require(root, "a project of Supervisely", ["meta.json"])
     try:
         names = tuple(str(entry["title"]) for entry in read_json(root / "meta.json")["classes"])
-    except (KeyError, TypeError) as error:
+    except OTHER_FIELDS as error:
         raise TrainingError(f"{root / 'meta.json'}: expected classes, each with a title ({error}).") from error
     left_out: Counter[str] = Counter()
     files = require_files(root, "ann/*.json", "Supervisely's files DATA SET/ann/NAME.json")
@@ -38,7 +39,7 @@ def _read(path: Path, left_out: Counter[str]) -> Drawing:
                 left_out[kind] += 1
             else:
                 shapes.append(_shape(kind, entry))
-    except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+    except (*OTHER_FIELDS, zlib.error) as error:
         raise TrainingError(f"{path}: not as Supervisely writes it ({type(error).__name__}: {error}).") from error
     return Drawing(path, path.parent.parent / "img" / path.name.removesuffix(".json"), tuple(shapes))
 
