@@ -33,6 +33,7 @@ from avtar_ros.imaging.images import COLOR_LAYOUTS, depth_metres, to_rgb
 from avtar_ros.model_card import ModelCard, read_onnx_card
 from tests.attack.documents import documents
 from tests.attack.mutations import ODD, damaged, odd_document, odd_text
+from tests.attack.recordings import recordings
 from tests.avtar_ros.engines.engine_files import CARD, sidecar
 from tests.tiny_bags import write_ros1_bag, write_ros2_bag, write_truth_bag
 from tests.tiny_models import write_tiny_model
@@ -222,5 +223,6 @@ PARTS = [
     Part("odd cards and sidecars", 2000, cards),
     Part("odd configs", 500, configs),
     Part("other documents", 2000, documents),
+    Part("odd recordings", 300, recordings),
     Part("damaged checkpoints", 500, checkpoints),
 ]

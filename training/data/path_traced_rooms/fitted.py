@@ -205,7 +205,7 @@ def _bodies(
 def _cuts(rng: Rng, low: float, high: float, drawers: float) -> list[float]:
     """Where the doors of a cupboard begin and end, from below: drawers, one door, or two where it is high."""
     if rng.random() < drawers:
-        return np.linspace(low, high, int(rng.integers(3, 6))).tolist()
+        return [float(cut) for cut in np.linspace(low, high, int(rng.integers(3, 6)))]
     if high - low > 1.5 and rng.random() < 0.7:
         return [low, low + float(rng.uniform(0.35, 0.8)) * (high - low), high]
     return [low, high]
