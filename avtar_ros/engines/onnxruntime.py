@@ -15,6 +15,7 @@ from avtar_ros.model_card import card_from_metadata
 from avtar_ros.tasks import Maps
 from avtar_ros.terminal.extras import install_line
 
+CPU = "CPUExecutionProvider"
 NOT_UNASKED = ("Azure", "NvTensor", "Tensorrt")
 """Providers to use only where they are asked for: one sends images away, the others build for minutes at each start."""
 
@@ -41,7 +42,11 @@ class OnnxRuntimeEngine(Engine):
         if unknown := [p for p in providers if p not in available]:
             raise EngineError(f"ONNX Runtime here has no {', '.join(unknown)}. Available: {', '.join(available)}.")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), session_options, providers=providers)
+            # Without others there is nothing to fall back from, and ONNX Runtime would print that it does.
+            several = int(providers != [CPU])
+            self._session = onnxruntime.InferenceSession(
+                str(path), session_options, providers=providers, enable_fallback=several
+            )
             metadata = self._session.get_modelmeta().custom_metadata_map
             self._interface = self._read_interface()
         except _errors() as error:

@@ -131,6 +131,18 @@ def test_a_truncated_file_is_refused(model: Path, tmp_path: Path, part: float) -
         open_engine(tmp_path / "cut.onnx")
 
 
+def test_one_whose_text_is_none_is_refused_and_nothing_else_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "x.onnx"
+    write_tiny_model(model)
+    data = model.read_bytes().replace(b"Cast", b"Ca\xfft")  # an operator
+    model.write_bytes(data)
+    with pytest.raises(AvtarError):
+        open_engine(model)
+    assert "Falling back" not in capfd.readouterr().out
+
+
 def test_a_model_without_a_card_is_refused(tmp_path: Path) -> None:
     card = write_tiny_model(tmp_path / "with.onnx")
     onnx.save(tiny_model(card), str(tmp_path / "without.onnx"))
