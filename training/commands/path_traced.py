@@ -29,6 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="paths a pixel; more take longer and give less noise (default: %(default)s)",
     )
     parser.add_argument(
+        "--kinds", nargs="+", metavar="KIND", default=[],
+        help="of these kinds of rooms alone, such as kitchen (default: all kinds, as often as there are such rooms)",
+    )
+    parser.add_argument(
         "--furniture", type=Path, metavar="FOLDER", help="of the .sh3f libraries (default: where Debian puts them)"
     )
     parser.add_argument(
@@ -43,7 +47,8 @@ def run(options: argparse.Namespace, command: str) -> int:
 
     width, height = options.size
     furniture = options.furniture or FURNITURE
-    job = Job(options.out, options.images, options.seed, width, height, options.samples, furniture)
+    kinds = tuple(options.kinds)
+    job = Job(options.out, options.images, options.seed, width, height, options.samples, furniture, kinds)
     for kind, count in write_path_traced(job, options.processes).items():
         show(f"{kind:12} {count}")
     show(f"images with maps are in {options.out}; train on them with `dataset: folder` and `root: {options.out}`")

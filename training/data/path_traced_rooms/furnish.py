@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import pi
 
 import numpy as np
@@ -33,9 +33,11 @@ HEAP = 0.25
 """Metres around its middle over which the things of a heap lie."""
 
 
-def furnished_room(rng: Rng, catalogue: Catalogue, store: ModelStore) -> Room:
-    """A random room with all that is in it."""
-    kind = str(rng.choice(list(KINDS), p=[weight for weight, *_ in KINDS.values()]))
+def furnished_room(rng: Rng, catalogue: Catalogue, store: ModelStore, kinds: Sequence[str] = ()) -> Room:
+    """A random room with all that is in it: of one of these kinds, or of any."""
+    among = list(kinds or KINDS)
+    weights = np.array([KINDS[kind][0] for kind in among])
+    kind = str(rng.choice(among, p=weights / weights.sum()))
     _, widths, depths, heights, fill = KINDS[kind]
     size = tuple(float(rng.uniform(*span)) for span in (widths, depths, heights))
     room = Room((size[0], size[1], size[2]), kind, rng, catalogue, store)

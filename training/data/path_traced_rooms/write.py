@@ -25,7 +25,7 @@ from training.data.class_files import write_classes
 from training.data.intrinsics import INTRINSICS
 from training.data.path_traced_rooms.catalogue import FURNITURE, Catalogue
 from training.data.path_traced_rooms.credits import credits_text
-from training.data.path_traced_rooms.furnish import furnished_room
+from training.data.path_traced_rooms.furnish import KINDS, furnished_room
 from training.data.path_traced_rooms.models import ModelStore
 from training.data.path_traced_rooms.photograph import jpeg_quality
 from training.data.path_traced_rooms.render import SAMPLES, Renderer, Shot
@@ -54,6 +54,8 @@ class Job:
     height: int = 210
     samples: int = SAMPLES
     furniture: Path = FURNITURE
+    kinds: tuple[str, ...] = ()
+    """Of rooms; all where none is named."""
 
     def shards(self) -> list[range]:
         """The image numbers of each shard."""
@@ -61,7 +63,8 @@ class Job:
 
     def recipe(self) -> dict[str, Any]:
         """What must not change when a folder is gone on with."""
-        return {"seed": self.seed, "width": self.width, "height": self.height, "samples": self.samples}
+        recipe = {"seed": self.seed, "width": self.width, "height": self.height, "samples": self.samples}
+        return recipe | ({"kinds": list(self.kinds)} if self.kinds else {})
 
 
 def write_path_traced(job: Job, processes: int) -> dict[str, int]:
@@ -70,6 +73,8 @@ def write_path_traced(job: Job, processes: int) -> dict[str, int]:
     Raises TrainingError if the tracer or the furniture is missing, or the folder is of another recipe, AvtarError where
     it has files of others.
     """
+    if unknown := [kind for kind in job.kinds if kind not in KINDS]:
+        raise TrainingError(f"there are no rooms of the kind {unknown[0]!r}; known: {', '.join(KINDS)}.")
     catalogue = Catalogue(job.furniture)
     mitsuba()  # found missing here, not in every process
     with OutputFolder(job.out) as output:
@@ -120,6 +125,7 @@ class _Worker:
 
     def __init__(self, job: Job) -> None:
         tracer = mitsuba(threads=1)
+        self.kinds = job.kinds
         self.catalogue = Catalogue(job.furniture)
         self._meshes = tempfile.TemporaryDirectory(prefix="avtar-meshes-")
         self.store = ModelStore(tracer, Path(self._meshes.name))
@@ -128,7 +134,7 @@ class _Worker:
 
     def room_shots(self, seed: tuple[int, ...], count: int) -> tuple[str, list[Shot]]:
         rng: Rng = np.random.default_rng(seed)
-        room = furnished_room(rng, self.catalogue, self.store)
+        room = furnished_room(rng, self.catalogue, self.store, self.kinds)
         return room.kind, self.renderer.shots(room, self.builder.build(room), count)
 
 

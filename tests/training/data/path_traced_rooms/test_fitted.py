@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from training.data.path_traced_rooms.fitted import DEPTH, FRONT, WORKTOP, cupboard_wall, fitted_kitchen, partition
 from training.data.path_traced_rooms.plan import Body, Counter, Pose, Room
+from training.data.path_traced_rooms.write import Job, write_path_traced
 from training.data.synthetic_rooms.classes import CABINET, WALL
+from training.errors import TrainingError
 
 SIZE = (4.2, 3.6, 2.5)
 
@@ -91,3 +95,13 @@ def test_a_partition_stands_behind_its_desk() -> None:
     partition(here, Pose(2.0, 1.0), (1.4, 0.7, 0.74))
     assert here.bodies
     assert all(body.class_id == WALL and body.pose.y > 1.35 for body in here.bodies)
+
+
+def test_rooms_of_an_unknown_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no rooms of the kind 'attic'; known: living, kitchen"):
+        write_path_traced(Job(tmp_path, 1, kinds=("attic",)), 1)
+
+
+def test_a_folder_of_other_kinds_is_of_another_recipe(tmp_path: Path) -> None:
+    assert Job(tmp_path, 1, kinds=("kitchen",)).recipe() != Job(tmp_path, 1).recipe()
+    assert "kinds" not in Job(tmp_path, 1).recipe()  # as those that were rendered before there were kinds have none
