@@ -86,7 +86,7 @@ setup(
             "safetensors>=0.4.3",
             "scipy>=1.10",
             "torch>=2.13",
-            "transformers>=5.18",
+            "transformers>=5.22.2",
         ],
         # The documentation as a site: `make docs`.
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"],

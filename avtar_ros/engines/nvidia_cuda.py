@@ -19,7 +19,7 @@ class NvidiaCuda(Cuda):
     """In the GPU's primary context, which other libraries in the process share."""
 
     def __init__(self, ordinal: int = 0) -> None:
-        from cuda.bindings import driver  # type: ignore[import-not-found, unused-ignore]
+        from cuda.bindings import driver  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         self._driver = driver
         try:
