@@ -22,6 +22,8 @@ def read_json(text: str | bytes, what: str) -> Any:
     """The document in `text`; raises RecordError if it is none, of which `what` is the name."""
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise RecordError(f"{what} is nested too deeply.") from error
     except NO_JSON as error:
         raise RecordError(f"{what} is not JSON ({error}).") from error
 
