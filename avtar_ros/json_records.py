@@ -8,7 +8,6 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from avtar_ros.documents import NO_JSON
 from avtar_ros.errors import AvtarError
 
 Record = TypeVar("Record")
@@ -22,10 +21,10 @@ def read_json(text: str | bytes, what: str) -> Any:
     """The document in `text`; raises RecordError if it is none, of which `what` is the name."""
     try:
         return json.loads(text)
+    except ValueError as error:  # also an integer of more digits than Python reads
+        raise RecordError(f"{what} is not JSON ({error}).") from error
     except RecursionError as error:
         raise RecordError(f"{what} is nested too deeply.") from error
-    except NO_JSON as error:
-        raise RecordError(f"{what} is not JSON ({error}).") from error
 
 
 def parse_record(record: type[Record], raw: Any, what: str, path: str = "") -> Record:
