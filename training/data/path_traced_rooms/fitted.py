@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.data.path_traced_rooms.models import CELL, Support
 from training.data.path_traced_rooms.plan import Body, Counter, Finish, Footprint, Pose, Room, Surface, Vector
-from training.data.path_traced_rooms.shell import front
+from training.data.path_traced_rooms.shell import front, rgb
 from training.data.path_traced_rooms.textures import Rng, colour, hsv, panels, terrazzo, tiles, wood_colour
 from training.data.synthetic_rooms.classes import CABINET, OBJECT, WALL
 
@@ -74,7 +73,7 @@ def partition(room: Room, desk: Pose, size: Vector) -> None:
     footprint = Footprint(x, y, across / 2, 0.03, desk.angle, 0.0, high)
     if room.fits(footprint):
         room.taken.append(footprint)
-        cloth = Finish(colour=_rgb(colour(rng, 0.4, 0.25, 0.8)))
+        cloth = Finish(colour=rgb(colour(rng, 0.4, 0.25, 0.8)))
         instance = room.new_instance()
         room.add(Body("box", place, (across, 0.05, high), WALL, instance, cloth))
         rail = Finish(colour=(0.7, 0.7, 0.72), roughness=0.3, metallic=0.8)
@@ -84,27 +83,27 @@ def partition(room: Room, desk: Pose, size: Vector) -> None:
 def _style(rng: Rng) -> Style:
     tone = rng.random()
     if tone < 0.35:
-        door = Finish(colour=_rgb(np.full(3, rng.uniform(0.55, 0.95)) * (1 - 0.06 * rng.random(3))))
+        door = Finish(colour=rgb(np.full(3, rng.uniform(0.55, 0.95)) * (1 - 0.06 * rng.random(3))))
     elif tone < 0.6:
-        door = Finish(colour=_rgb(hsv(rng.random(), rng.uniform(0.3, 1.0), rng.uniform(0.2, 0.85))))
+        door = Finish(colour=rgb(hsv(rng.random(), rng.uniform(0.3, 1.0), rng.uniform(0.2, 0.85))))
     elif tone < 0.7:
-        door = Finish(colour=_rgb(np.full(3, rng.uniform(0.05, 0.4))))
+        door = Finish(colour=rgb(np.full(3, rng.uniform(0.05, 0.4))))
     elif tone < 0.85:
-        door = Finish(colour=_rgb(wood_colour(rng)))
+        door = Finish(colour=rgb(wood_colour(rng)))
     else:
-        door = Finish(panels(rng), repeats=(1.0, 1.0))
-    door = Finish(door.cover, door.colour, float(rng.choice([0.12, 0.2, 0.4, 1.0])), 0.0, None, door.repeats)
+        door = Finish(panels(rng))
+    door = replace(door, roughness=float(rng.choice([0.12, 0.2, 0.4, 1.0])))
     stone = terrazzo(rng) if rng.random() < 0.3 else None
     top = wood_colour(rng) if rng.random() < 0.4 else np.full(3, rng.choice([0.04, 0.15, 0.5, 0.85]))
     metal = Finish(colour=(0.75, 0.75, 0.76), roughness=0.25, metallic=0.9)
     black = Finish(colour=(0.06, 0.06, 0.06), roughness=0.25)
-    plain = Finish(colour=_rgb(np.full(3, rng.choice([0.03, 0.3, 0.6, 0.9]))), roughness=0.3)
+    plain = Finish(colour=rgb(np.full(3, rng.choice([0.03, 0.3, 0.6, 0.9]))), roughness=0.3)
     return Style(
         door,
-        Finish(colour=_rgb(np.full(3, rng.uniform(0.03, 0.5)))),
+        Finish(colour=rgb(np.full(3, rng.uniform(0.03, 0.5)))),
         metal if rng.random() < 0.3 else plain,
         float(rng.uniform(0.06, 0.16)),
-        Finish(stone, _rgb(top), float(rng.choice([0.12, 0.3, 1.0]))),
+        Finish(stone, rgb(top), float(rng.choice([0.12, 0.3, 1.0]))),
         metal if rng.random() < 0.6 else black,
         str(rng.choice(["bar", "bar", "knob", "none"])),
         float(rng.uniform(0.003, 0.007)),
@@ -122,8 +121,7 @@ def _kitchen_row(
     _bodies(room, style, wall, columns, DEPTH, style.plinth_height, top - 0.035, drawers=0.35)
     instance = room.new_instance()
     middle, length = (begin + end) / 2, end - begin
-    plinth = room.wall_pose(wall, middle, (DEPTH - 0.06) / 2)
-    room.add(Body("box", plinth, (length, DEPTH - 0.06, style.plinth_height), CABINET, instance, style.plinth))
+    _plinth(room, style, wall, middle, length, instance)
     slab = room.wall_pose(wall, middle, (DEPTH + WORKTOP) / 2, top - 0.035)
     room.add(Body("box", slab, (length, DEPTH + WORKTOP, 0.035), CABINET, instance, style.worktop))
     _built_in(room, wall, columns, top)
@@ -151,10 +149,15 @@ def _high_cupboards(room: Room, style: Style, wall: int, begin: float, end: floa
         return begin
     _bodies(room, style, wall, columns, DEPTH, style.plinth_height, high, drawers=0.15)
     middle, length = (columns[0][0] + columns[-1][1]) / 2, columns[-1][1] - columns[0][0]
-    plinth = room.wall_pose(wall, middle, (DEPTH - 0.06) / 2)
-    size = (length, DEPTH - 0.06, style.plinth_height)
-    room.add(Body("box", plinth, size, CABINET, room.new_instance(), style.plinth))
+    _plinth(room, style, wall, middle, length, room.new_instance())
     return columns[-1][1]
+
+
+def _plinth(room: Room, style: Style, wall: int, middle: float, length: float, instance: int) -> None:
+    """Below cupboards, set back behind their doors."""
+    depth = DEPTH - 0.06
+    pose = room.wall_pose(wall, middle, depth / 2)
+    room.add(Body("box", pose, (length, depth, style.plinth_height), CABINET, instance, style.plinth))
 
 
 def _columns(rng: Rng, begin: float, end: float) -> list[tuple[float, float]]:
@@ -257,7 +260,3 @@ def _flat(size: Vector, headroom: float) -> Support:
     columns, rows = (max(1, int(side / CELL)) for side in size[:2])
     height = np.full((1, rows, columns), size[2], np.float32)
     return Support(height, np.full_like(height, headroom))
-
-
-def _rgb(tone: NDArray[np.float64]) -> Vector:
-    return float(tone[0]), float(tone[1]), float(tone[2])

@@ -93,7 +93,7 @@ def _door(room: Room) -> None:
     if piece:
         x, y, z = piece.pose.at(0, piece.size[1] / 2 + OUTWARDS / 2, h / 2)
         tone = wood_colour(rng) if rng.random() < 0.5 else hsv(rng.random(), 0.3 * rng.random(), rng.uniform(0.3, 0.95))
-        finish = Finish(colour=_rgb(tone))
+        finish = Finish(colour=rgb(tone))
         behind = (w * 0.97, h * 0.99, 0.0)
         room.add(Body("plane", Pose(x, y, z), behind, DOOR, piece.instance, finish, front(piece.pose)))
 
@@ -161,7 +161,7 @@ def _framed(room: Room, pose: Pose, w: float, h: float) -> None:
     rng = room.rng
     instance = room.new_instance()
     tone = wood_colour(rng) if rng.random() < 0.5 else np.full(3, rng.choice([0.05, 0.9, 0.5]))
-    room.add(Body("box", pose, (w, 0.024, h), PICTURE, instance, Finish(colour=_rgb(tone), roughness=0.4)))
+    room.add(Body("box", pose, (w, 0.024, h), PICTURE, instance, Finish(colour=rgb(tone), roughness=0.4)))
     border = float(rng.uniform(0.0, 0.06))
     x, y, z = pose.at(0, -0.014, h / 2)
     canvas = Finish(Cover(picture(rng), 1.0), roughness=float(rng.choice([1.0, 0.15])))
@@ -179,7 +179,7 @@ def _ceiling_lights(room: Room, lit: bool) -> None:
     hanging = room.pick("hanging_lamp") if h > 2.3 and room.kind in ("living", "kitchen", "bedroom") else None
     shape = int(rng.integers(3))
     strength = float(np.exp(rng.normal(2.7, 0.5))) if lit else 0.0
-    glow = _rgb(warmth * strength) if lit else None
+    glow = rgb(warmth * strength) if lit else None
     size = ((0.6, 0.6), (1.2, 0.25), (0.35, 0.35))[shape]
     for i in range(min(across, 4)):
         for j in range(min(down, 5)):
@@ -188,10 +188,10 @@ def _ceiling_lights(room: Room, lit: bool) -> None:
                 _hanging(room, hanging, x, y, glow)
                 continue
             instance = room.new_instance()
-            shines = _rgb(warmth * strength / size[0] / size[1] * 0.12) if lit else None
+            shines = rgb(warmth * strength / size[0] / size[1] * 0.12) if lit else None
             finish = Finish(colour=(0.9, 0.9, 0.88), glow=shines)
             thick = float(rng.uniform(0.02, 0.1))
-            body = Finish(colour=_rgb(np.full(3, rng.uniform(0.3, 0.95))))
+            body = Finish(colour=rgb(np.full(3, rng.uniform(0.3, 0.95))))
             room.add(Body("box", Pose(x, y, h - thick), (*size, thick), LAMP, instance, body))
             place = Pose(x, y, h - thick - 0.003)
             room.add(Body("plane", place, (size[0] * 0.95, size[1] * 0.95, 0), LAMP, instance, finish, (0, 0, -1)))
@@ -209,7 +209,7 @@ def bulb_of(room: Room, pose: Pose, height: float, instance: int) -> Body:
     """The bulb of a standing lamp of this height, near its top."""
     warmth = hsv(room.rng.uniform(0.05, 0.12), room.rng.uniform(0.1, 0.5), 1.0)
     strength = float(np.exp(room.rng.normal(3.0, 0.5)))
-    return _bulb(pose, 0.82 * height, 0.035, instance, _rgb(warmth), strength)
+    return _bulb(pose, 0.82 * height, 0.035, instance, rgb(warmth), strength)
 
 
 def _bulb(pose: Pose, up: float, radius: float, instance: int, glow: Vector, strength: float) -> Body:
@@ -238,13 +238,13 @@ def _skirting(room: Room) -> None:
     for side in range(WALLS):
         length = room.wall_length(side)
         pose = room.wall_pose(side, length / 2, 0.007)
-        room.add(Body("box", pose, (length, 0.014, height), WALL, SHELL, Finish(colour=_rgb(tone), roughness=0.5)))
+        room.add(Body("box", pose, (length, 0.014, height), WALL, SHELL, Finish(colour=rgb(tone), roughness=0.5)))
 
 
 def package(rng: Rng) -> tuple[str, Vector, Finish]:
     """Something simple of true size for a table: a box, a can or bottle, a ball, a book: kind, size, finish."""
     cover = Cover(picture(rng), 1.0) if rng.random() < 0.75 else None
-    tone = _rgb(hsv(rng.random(), rng.random(), rng.uniform(0.1, 1.0)))
+    tone = rgb(hsv(rng.random(), rng.random(), rng.uniform(0.1, 1.0)))
     metallic = 1.0 if cover is None and rng.random() < 0.25 else 0.0
     finish = Finish(cover, tone, float(rng.choice([1.0, 0.2, 0.35, 0.6])), metallic)
     kind = int(rng.integers(5))
@@ -269,5 +269,6 @@ def front(pose: Pose) -> Vector:
     return float(np.sin(pose.angle)), float(-np.cos(pose.angle)), 0.0
 
 
-def _rgb(colour: NDArray[np.float64]) -> Vector:
+def rgb(colour: NDArray[np.float64]) -> Vector:
+    """A colour (3,) as finishes have it."""
     return float(colour[0]), float(colour[1]), float(colour[2])
