@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from avtar_ros.terminal.command_line import Program
 from training.commands.affinities import AFFINITIES
+from training.commands.average import AVERAGE
 from training.commands.backbone import BACKBONE
 from training.commands.distill import DISTILL
 from training.commands.evaluate import EVALUATE
@@ -25,6 +26,7 @@ PROGRAM = Program(
         "fit": FIT,
         "evaluate": EVALUATE,
         "export": EXPORT,
+        "average": AVERAGE,
         "backbone": BACKBONE,
         "experiments": EXPERIMENTS,
         "affinities": AFFINITIES,

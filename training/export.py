@@ -211,6 +211,7 @@ def _provenance(checkpoint: Checkpoint, options: ExportOptions) -> dict[str, str
         measured = rooms if isinstance(data, RoomsConfig) else f"validation images of: {data.description}"
     pretrained = checkpoint.config.model.backbone.pretrained
     return {
+        **checkpoint.card.provenance,
         **({"backbone": f"{pretrained}, frozen"} if pretrained else {}),
         "config": checkpoint.config.name,
         "phase": checkpoint.phase,
