@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests.training import tiny
+from tests.training.data import test_manifest
 from training.build import build_model, new_card
 from training.checkpoint import load_checkpoint
 from training.cli import main
 from training.config import BackboneConfig, RunConfig
-from training.experiments import Row, Variant, run_experiments, table, variants
+from training.experiments import Row, Variant, report, run_experiments, table, variants
 from training.fit import fit
 from training.models.backbone import load_backbone
 
@@ -65,14 +66,26 @@ def test_without_troa_each_task_keeps_to_itself(tmp_path: Path) -> None:
     assert torch.equal(checkpoint.tensors["model.task_embedding.affinity"], torch.eye(4))
 
 
-def test_the_table_has_means_spreads_and_gains() -> None:
-    def row(name: str, rmse: tuple[float, float], gains: tuple[float, float]) -> Row:
-        return Row(Variant(name, config()), [{"depth.rmse_m": value} for value in rmse], gains)
+def row(name: str, rmse: tuple[float, float], gains: tuple[float, float], real: float | None = None) -> Row:
+    """Of two seeds, whose depth at the first of two evaluations was 4 m off."""
+    curves = [{10: {"depth.rmse_m": 4.0}, 20: {"depth.rmse_m": value}} for value in rmse]
+    return Row(Variant(name, config()), curves, gains, [] if real is None else [{"depth.delta1": real}])
 
+
+def test_the_table_has_means_spreads_and_gains() -> None:
     rows = [row("depth", (1.0, 2.0), (0.0, 0.0)), row("S-D", (0.5, 0.5), (0.5, 0.75))]
     lines = table(rows, ["segmentation", "depth"]).splitlines()
     assert lines[2] == "| depth |  | 1.500 ± 0.707 | 0.0 ± 0.0 |"
     assert lines[3] == "| S-D |  | 0.500 ± 0.000 | 62.5 ± 17.7 |"
+
+
+def test_the_report_shows_how_tasks_alone_came_there_and_what_real_images_say() -> None:
+    rows = [row("depth", (1.0, 2.0), (0.0, 0.0), 0.4), row("S-D", (0.5, 0.5), (0.5, 0.75), 0.6)]
+    text = report(rows, ["depth"])
+    assert "| step | 10 | 20 |\n|---|---|---|\n| depth.rmse_m | 4.000 | 1.500 |" in text
+    assert "| tasks | δ<1.25 |" in text
+    assert "| S-D | 0.600 |" in text
+    assert "real" not in report([row("depth", (1.0, 2.0), (0.0, 0.0))], ["depth"])
 
 
 def test_every_variant_is_trained_with_every_seed(tmp_path: Path) -> None:
@@ -89,6 +102,18 @@ def test_every_variant_is_trained_with_every_seed(tmp_path: Path) -> None:
         expected = ((rmse[0] - rmse[1]) / rmse[0] + (f1[1] - f1[0]) / max(f1[0], 1e-9)) / 2
         assert both.gains[i] == pytest.approx(expected)
     assert both.figures[0] != both.figures[1], "seeds differ"
+
+
+def test_every_run_is_measured_on_a_manifest_and_all_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    tiny.write_config(path, tasks=["depth", "edges"], phases=[tiny.phase("adapters", steps=2, bfloat16=False)])
+    manifest = test_manifest.write(tmp_path, [test_manifest.entry("wall")])
+    command = ["experiments", str(path), "--seeds", "0", "--out", str(tmp_path / "out"), "--manifest", str(manifest)]
+    assert main(command) == 0
+    text = (tmp_path / "out/table.md").read_text()
+    assert "| step | 2 |" in text
+    real = text[text.index("On real images") :]
+    assert [line for line in real.splitlines() if line.startswith("| D-E | 0.")]
 
 
 def test_a_trained_backbone_is_written_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
