@@ -123,8 +123,11 @@ def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
     return {key: round(value, 4) for key, value in figures.items()}
 
 
-def load_model(checkpoint: Checkpoint) -> InferenceModel:
-    """The model in a checkpoint of an adapter phase, ready to infer."""
+def load_model(checkpoint: Checkpoint, size: tuple[int, int] | None = None) -> InferenceModel:
+    """The model in a checkpoint of an adapter phase, ready to infer on images of its card's size, or of `size`.
+
+    Raises TrainingError if it has no adapters, or the size does not fit its backbone.
+    """
     if checkpoint.trains != "adapters":
         raise TrainingError(
             f"the checkpoint is of phase {checkpoint.phase!r}, which has no adapters yet. "
@@ -132,7 +135,11 @@ def load_model(checkpoint: Checkpoint) -> InferenceModel:
         )
     model = build_model(checkpoint.config, "adapters", checkpoint.card)
     checkpoint.load_into(model)
-    return InferenceModel(model)
+    width, height = size or (checkpoint.card.width, checkpoint.card.height)
+    stride = model.backbone.stages[0].stride
+    if width % stride or height % stride:
+        raise TrainingError(f"images of {width}x{height} do not fit the backbone: multiples of {stride} pixels do.")
+    return InferenceModel(model, height, width)
 
 
 def compare(model: InferenceModel, engine: Engine, images: Iterable[NDArray[np.uint8]]) -> None:

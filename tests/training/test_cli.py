@@ -124,6 +124,21 @@ def test_a_manifest_is_measured_by_source_and_group(
     assert [line.split()[0] for line in lines] == ["group", "wall", "table", "mean", "mean"]
 
 
+def test_a_checkpoint_is_measured_at_another_size_and_an_exported_model_is_not(
+    exported: Path, checkpoint_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, figures = tmp_path / "figures.json", []
+    for size in ([], ["--size", "64x48"], ["--size", "96x64"]):
+        command = ["evaluate", str(checkpoint_path), "--rooms", "2", "--seed", "7", "--json", str(path), *size]
+        assert main(command) == 0
+        figures.append(json.loads(path.read_text()))
+    assert figures[0] == figures[1] != figures[2], "its own size is 64x48"
+    assert main(["evaluate", str(checkpoint_path), "--rooms", "2", "--size", "70x48"]) == 1
+    assert "multiples of 4" in capsys.readouterr().err
+    assert main(["evaluate", str(exported), "--rooms", "2", "--size", "96x64"]) == 1
+    assert "one size alone" in capsys.readouterr().err
+
+
 def test_parts_of_the_data_that_read_alike_are_each_measured(
     checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,8 @@ from avtar_ros.disk.outputs import check_file, is_figures
 from avtar_ros.terminal.command_line import DONE, Command, positive_int, show
 from avtar_ros.terminal.progress import Progress
 from training import seeds
-from training.commands.options import add_rooms, figures_text
+from training.commands.options import add_rooms, figures_text, image_size
+from training.errors import TrainingError
 from training.overrides import add_set
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     on.add_argument("--data", type=Path, metavar="CONFIG", help="measure on this config's data, not on rooms")
     on.add_argument("--manifest", type=Path, metavar="FILE",
                     help="measure on the RGB-D images that this JSON file lists (docs/data.md)")
+    parser.add_argument("--size", type=image_size, metavar="WxH",
+                        help="take images of this size and not the checkpoint's own")
     add_rooms(parser, positive_int)
     parser.set_defaults(rooms=None)  # with --data it is a limit, and none where it is not given
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
@@ -50,9 +53,11 @@ def run(options: argparse.Namespace, command: str) -> int:
     from training.export import load_model
 
     if options.model.suffix == ".safetensors":
-        model = load_model(load_checkpoint(options.model))
+        model = load_model(load_checkpoint(options.model), options.size)
         card, infer = model.card, torch_infer(model)
         engine: AbstractContextManager[object] = nullcontext()
+    elif options.size:
+        raise TrainingError(f"--size: {options.model} is made for one size alone. Name the checkpoint it was made of.")
     else:
         engine = opened = open_engine(options.model)
         card, infer = opened.card, opened.infer

@@ -25,9 +25,9 @@ class InferenceModel(nn.Module):
         super().__init__()
         self.model = model
         self.eval()
-        self.card = _for_width(model.card, width or model.card.width)
+        self.card = _of_size(model.card, width or model.card.width, height or model.card.height)
         with torch.no_grad():
-            self.conditions = model.conditions(height or model.card.height, width or model.card.width)
+            self.conditions = model.conditions(self.card.height, self.card.width)
 
     @property
     def device(self) -> torch.device:
@@ -49,17 +49,18 @@ class InferenceModel(nn.Module):
         return {name: LEARNT[name].to_map(raw[name].float(), self.card) for name in self.card.tasks}
 
 
-def _for_width(card: ModelCard, width: int) -> ModelCard:
+def _of_size(card: ModelCard, width: int, height: int) -> ModelCard:
     """The card for images of fewer or more pixels a side.
 
     The network's depth is that of the card's focal length. An image of half the width is seen through half of that:
     what is `max_m` away in it is twice as far to the network, which may say so.
     """
+    resized = card.replace(width=width, height=height)
     if card.depth is None:
-        return card
+        return resized
     scale = card.width / width
     depth = dataclasses.replace(card.depth, min_m=card.depth.min_m * scale, max_m=card.depth.max_m * scale)
-    return card.replace(depth=depth)
+    return resized.replace(depth=depth)
 
 
 def _halved(condition: AdapterCondition) -> AdapterCondition:
