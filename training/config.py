@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from avtar_ros.documents import NO_YAML
-from avtar_ros.tasks import DEPTH, EDGES, SEGMENTATION, TASKS
+from avtar_ros.tasks import DEPTH, EDGES, NORMALS, SEGMENTATION, TASKS
 from avtar_ros.terminal.names import file_name
 from training.data.config import TAGS, AugmentConfig, DataConfig, MixedConfig
 from training.data.own_config import PicturesConfig
@@ -23,6 +23,8 @@ from training.target_config import WAYS, TargetConfig
 
 CHANNELS_A_HEAD = 32
 """Of the authors' decoder, or a little more."""
+ALONG_NORMALS = (DEPTH.name, NORMALS.name, EDGES.name)
+"""The tasks whose maps `depth_along_normals` takes, in its order."""
 
 
 class BackboneConfig(Section):
@@ -53,6 +55,9 @@ class ModelConfig(Section):
     detail: tuple[Positive, ...] = ()
     """Channels of a convolutional path from the image at a half, a quarter and so on of its size, which the heads then
     read beside the decoder's grid; without it every place of that grid makes a square of pixels."""
+    depth_along_normals: bool = False
+    """Depth that is given takes the slopes of the normals between edges; learning is as without it. It needs all three
+    tasks."""
     taa: bool = True
     tsn: bool = True
 
@@ -156,6 +161,11 @@ class RunConfig(Section):
         return file_name(self.name)
 
     @property
+    def tasks_along_normals(self) -> bool:
+        """Whether there is all that `model.depth_along_normals` takes."""
+        return set(ALONG_NORMALS) <= set(self.tasks)
+
+    @property
     def losses(self) -> dict[str, str]:
         """Which loss the tasks take that have more than one."""
         return {DEPTH.name: self.depth_loss, EDGES.name: self.edges_loss}
@@ -173,6 +183,8 @@ class RunConfig(Section):
             raise fault("tasks", f"names unknown tasks {unknown}; known: {', '.join(TASKS)}")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise fault("tasks", "must name at least one task, each once")
+        if self.model.depth_along_normals and not self.tasks_along_normals:
+            raise fault("model.depth_along_normals", f"needs the tasks {', '.join(ALONG_NORMALS)}")
         if absent := [name for name in self.new_heads if name not in self.tasks]:
             raise fault("new_heads", f"names {absent}, which `tasks` does not")
         for i, phase in enumerate(self.phases):

@@ -143,4 +143,8 @@ def _spread(values: Sequence[float], digits: int) -> str:
 
 def _with_tasks(config: RunConfig, tasks: tuple[str, ...]) -> RunConfig:
     weights = {name: weight for name, weight in config.loss_weights.items() if name in tasks}
-    return config.model_copy(update={"tasks": tasks, "loss_weights": weights})
+    changed = config.model_copy(update={"tasks": tasks, "loss_weights": weights})
+    if config.model.depth_along_normals and not changed.tasks_along_normals:
+        without = config.model.model_copy(update={"depth_along_normals": False})
+        changed = changed.model_copy(update={"model": without})
+    return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -39,6 +40,7 @@ from training.models.inference import InferenceModel
 
 OPSET = 18
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+MODULE_KEY = "module"
 EQUAL_IDS = 0.999
 TOLERANCE = 1e-3
 
@@ -182,9 +184,11 @@ def write_graph(model: InferenceModel, path: Path) -> None:
     assert program is not None
     graph = ir.to_proto(in_fast_form(program.model))
     for node in graph.graph.node:  # of what the exporter notes, only which module a node is from is of use to others
-        scopes = [entry for entry in node.metadata_props if entry.key == SCOPES_KEY]
+        scopes = {entry.key: entry.value for entry in node.metadata_props}.get(SCOPES_KEY, "[]")
         del node.metadata_props[:]
-        node.metadata_props.extend(scopes)
+        _, *modules = ast.literal_eval(scopes)[:-1] or [""]  # the whole, what is in it and so on, and the node
+        if modules:
+            node.metadata_props.add(key=MODULE_KEY, value=modules[-1])
     onnx.save(graph, str(path))
 
 

@@ -40,6 +40,15 @@ def test_variants_are_single_tasks_growing_sets_and_the_method_without_its_parts
         assert RunConfig.model_validate(variant.model_dump()) == variant
 
 
+def test_depth_takes_the_slopes_of_normals_only_where_there_are_normals() -> None:
+    found = {v.name: v.config for v in variants(config(model=tiny.settings()["model"] | {"depth_along_normals": True}))}
+    assert [name for name, of in found.items() if of.model.depth_along_normals] == [
+        "S-D-N-E", "all, no TROA", "all, no TAA", "all, no TSN"
+    ]
+    for variant in found.values():
+        assert RunConfig.model_validate(variant.model_dump()) == variant
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("part", ["taa", "tsn"])
 def test_without_a_part_tasks_do_not_differ_in_it(part: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -48,6 +49,20 @@ def test_the_engine_gives_what_pytorch_gives(family: str, tmp_path: Path) -> Non
             np.testing.assert_allclose(np.linalg.norm(got["normals"], axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_depth_along_normals_is_a_part_of_the_graph(precision: str, tmp_path: Path) -> None:
+    """In float32 also where the network is in half precision."""
+    plain, path = tiny.adapted_checkpoint(), tmp_path / "model.onnx"
+    model = plain.config.model.model_copy(update={"depth_along_normals": True})
+    checkpoint = replace(plain, config=plain.config.model_copy(update={"model": model}))
+    export(checkpoint, path, ExportOptions(rooms=0, precision=precision))
+    rooms = render_rooms(range(3), tiny.WIDTH, tiny.HEIGHT).image.numpy()
+    expected, without = (torch_infer(load_model(of))(rooms)["depth"] for of in (checkpoint, plain))
+    with open_engine(path) as engine:
+        np.testing.assert_allclose(engine.infer(rooms)["depth"], expected, rtol=2e-4 if precision == "fp32" else 0.02)
+    assert np.abs(expected / without - 1).max() > 0.01
+
+
 def test_the_graph_keeps_the_contract(exported: Path) -> None:
     model = onnx.load(str(exported))
     onnx.checker.check_model(model)
@@ -58,6 +73,9 @@ def test_the_graph_keeps_the_contract(exported: Path) -> None:
     batch, *size = image.type.tensor_type.shape.dim
     assert batch.dim_param and [dim.dim_value for dim in size] == [tiny.HEIGHT, tiny.WIDTH, 3]
     assert [output.name for output in model.graph.output] == list(TASKS)
+    notes = {(note.key, note.value) for node in model.graph.node for note in node.metadata_props}
+    assert {key for key, _ in notes} == {"module"}
+    assert ("module", "model.decoder") in notes
     for output in model.graph.output:
         dtype = np.dtype(TASKS[output.name].dtype)
         assert output.type.tensor_type.elem_type == onnx.helper.np_dtype_to_tensor_dtype(dtype)

@@ -68,6 +68,7 @@ class MultitaskModel(nn.Module):
                 for name, channels in outputs.items()
             }
         )
+        self.depth_along_normals = config.depth_along_normals
         self._taa, self._tsn = config.taa, config.tsn
         if not config.taa:
             for adapter in (a for adapters in self._stage_adapters() for a in adapters):
