@@ -6,6 +6,7 @@ from the same weights can be averaged, and what a fine-tuned one forgot comes ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def average(checkpoints: Sequence[Checkpoint], weights: Sequence[float]) -> Chec
     `weights` are of any positive sum. Raises TrainingError where the checkpoints are not of the same network on the
     same backbone, or do not mean the same by their outputs.
     """
-    if len(weights) != len(checkpoints) or min(weights) < 0 or not sum(weights) > 0:
+    if len(weights) != len(checkpoints) or min(weights) < 0 or not 0 < sum(weights) < math.inf:
         raise TrainingError(f"weights: {len(checkpoints)} checkpoints need as many, none negative and not all 0.")
     models = [checkpoint.model_alone() for checkpoint in checkpoints]
     if any(model.backbone_digest for model in models):

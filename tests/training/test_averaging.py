@@ -70,7 +70,7 @@ def test_different_backbones_networks_and_meanings_are_refused() -> None:
         average([first, replace(first, card=first.card.replace(depth=replace(first.card.depth, max_m=7.0)))], [1, 1])
 
 
-@pytest.mark.parametrize("weights", [[1.0], [1.0, -0.5], [0.0, 0.0], [1.0, float("nan")]])
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -0.5], [0.0, 0.0], [1.0, float("nan")], [1.0, float("inf")]])
 def test_weights_that_have_no_mean_are_refused(weights: list[float]) -> None:
     first = tiny.adapted_checkpoint()
     with pytest.raises(TrainingError, match="weights"):
