@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from training.checkpoint import Checkpoint, backbone_digest, is_checkpoint, load_checkpoint
+from training.config import ModelConfig
 from training.errors import TrainingError
 
 AVERAGED = "averaged"
@@ -60,16 +61,23 @@ def _check_same(model: Checkpoint, last: Checkpoint) -> None:
             f"the checkpoints' depth is of another range or focal length: {model.card.depth} and {last.card.depth}."
         )
     shapes, others = ({name: t.shape for name, t in it.tensors.items()} for it in (model, last))
-    if shapes != others:
+    if shapes != others or _network(model) != _network(last):
         differing = sorted(n for n in shapes.keys() | others.keys() if shapes.get(n) != others.get(n))
+        what = f"{len(differing)} tensors differ, such as {differing[0]}" if differing else "their `model` differs"
         raise TrainingError(
-            f"the checkpoints are of different networks: {len(differing)} tensors differ, such as {differing[0]}. "
+            f"the checkpoints are of different networks: {what}. "
             "Only models that started from the same weights can be averaged."
         )
     if last.trains == "adapters" and _backbone(model) != _backbone(last):
         raise TrainingError(
             "the checkpoints' adapters were trained on different backbones, so their mean would belong on neither."
         )
+
+
+def _network(checkpoint: Checkpoint) -> ModelConfig:
+    """What makes weights mean what they do, but for the backbone, wherever it was read from."""
+    model = checkpoint.config.model
+    return model.model_copy(update={"backbone": None, "depth_along_normals": False})
 
 
 def _backbone(checkpoint: Checkpoint) -> str:

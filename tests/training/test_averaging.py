@@ -60,6 +60,9 @@ def test_different_backbones_networks_and_meanings_are_refused() -> None:
         average([first, replace(first, tensors=strange)], [1, 1])
     with pytest.raises(TrainingError, match="different networks"):
         average([first, tiny.adapted_checkpoint(tiny.DINO_V2)], [1, 1])
+    without = first.config.model_copy(update={"model": first.config.model.model_copy(update={"tsn": False})})
+    with pytest.raises(TrainingError, match="their `model` differs"):
+        average([first, replace(first, config=without)], [1, 1])
     with pytest.raises(TrainingError, match="has the tasks"):
         average(
             [first, replace(first, card=first.card.replace(tasks=("depth", "segmentation", "normals", "edges")))],
