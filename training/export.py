@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -40,7 +39,6 @@ from training.models.inference import InferenceModel
 
 OPSET = 18
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
-MODULE_KEY = "module"
 EQUAL_IDS = 0.999
 TOLERANCE = 1e-3
 
@@ -184,11 +182,9 @@ def write_graph(model: InferenceModel, path: Path) -> None:
     assert program is not None
     graph = ir.to_proto(in_fast_form(program.model))
     for node in graph.graph.node:  # of what the exporter notes, only which module a node is from is of use to others
-        scopes = {entry.key: entry.value for entry in node.metadata_props}.get(SCOPES_KEY, "[]")
+        scopes = [entry for entry in node.metadata_props if entry.key == SCOPES_KEY]
         del node.metadata_props[:]
-        _, *modules = ast.literal_eval(scopes)[:-1] or [""]  # the whole, what is in it and so on, and the node
-        if modules:
-            node.metadata_props.add(key=MODULE_KEY, value=modules[-1])
+        node.metadata_props.extend(scopes)
     onnx.save(graph, str(path))
 
 

@@ -73,9 +73,6 @@ def test_the_graph_keeps_the_contract(exported: Path) -> None:
     batch, *size = image.type.tensor_type.shape.dim
     assert batch.dim_param and [dim.dim_value for dim in size] == [tiny.HEIGHT, tiny.WIDTH, 3]
     assert [output.name for output in model.graph.output] == list(TASKS)
-    notes = {(note.key, note.value) for node in model.graph.node for note in node.metadata_props}
-    assert {key for key, _ in notes} == {"module"}
-    assert ("module", "model.decoder") in notes
     for output in model.graph.output:
         dtype = np.dtype(TASKS[output.name].dtype)
         assert output.type.tensor_type.elem_type == onnx.helper.np_dtype_to_tensor_dtype(dtype)
