@@ -74,9 +74,10 @@ def run_experiments(
             path = fit(variant.config.model_copy(update={"seed": seed}), folder / f"{named}-seed-{seed}")
             lines = map(json.loads, (path.parent / "log.jsonl").read_text().splitlines())
             curves.setdefault(variant.name, []).append({line["step"]: line["metrics"] for line in lines})
-            real.setdefault(variant.name, []).extend(_on_real_images(path, sources) if sources else ())
+            if sources:
+                real.setdefault(variant.name, []).append(_on_real_images(path, sources))
     keys = {task: TASKS[task].main_figure for task in config.tasks}
-    rows = [Row(v, curves[v.name], [], real[v.name]) for v in chosen]
+    rows = [Row(v, curves[v.name], [], real.get(v.name, ())) for v in chosen]
     alone = [{keys[t]: row.figures[i][keys[t]] for t, row in zip(config.tasks, rows, strict=False)}
              for i in range(len(seeds))]
     return [replace(row, gains=[relative_gain(f, a) for f, a in zip(row.figures, alone, strict=True)]) for row in rows]
@@ -94,11 +95,10 @@ def report(rows: Sequence[Row], tasks: Sequence[str]) -> str:
 def table(rows: Sequence[Row], tasks: Sequence[str]) -> str:
     """Markdown: mean ± spread over seeds of each task's main figure, and of Δm in percent."""
     keys = [TASKS[task].main_figure for task in tasks]
-    gains = {row.variant.name: [100 * gain for gain in row.gains] for row in rows}
-    lines = [
-        [row.variant.name, *(_mean_and_spread(row.figures, key) for key in keys), _spread(gains[row.variant.name], 1)]
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        figures = (_mean_and_spread(row.figures, key) for key in keys)
+        lines.append([row.variant.name, *figures, _spread([100 * gain for gain in row.gains], 1)])
     return _markdown(["tasks", *keys, "Δm, %"], lines)
 
 
@@ -119,10 +119,11 @@ def curves_table(alone: Sequence[Row]) -> str:
     return _markdown(["step", *map(str, steps)], lines)
 
 
-def _on_real_images(checkpoint: Path, sources: Sequence[Source]) -> Iterator[Figures]:
+def _on_real_images(checkpoint: Path, sources: Sequence[Source]) -> Figures:
+    """The mean over the sources of the first group."""
     model = load_model(load_checkpoint(checkpoint))
     means = group_means(evaluate_sources(torch_infer(model), model.card, sources))
-    yield next(iter(means.values()))
+    return next(iter(means.values()))
 
 
 def _markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
