@@ -32,6 +32,8 @@ def average(checkpoints: Sequence[Checkpoint], weights: Sequence[float]) -> Chec
     `weights` are of any positive sum. Raises TrainingError where the checkpoints are not of the same network on the
     same backbone, or do not mean the same by their outputs.
     """
+    if len(checkpoints) < 2:
+        raise TrainingError("a mean is of two checkpoints or more.")
     if len(weights) != len(checkpoints) or min(weights) < 0 or not 0 < sum(weights) < math.inf:
         raise TrainingError(f"weights: {len(checkpoints)} checkpoints need as many, none negative and not all 0.")
     models = [checkpoint.model_alone() for checkpoint in checkpoints]

@@ -80,6 +80,11 @@ def test_weights_that_have_no_mean_are_refused(weights: list[float]) -> None:
         average([first, first], weights)
 
 
+def test_one_checkpoint_has_no_mean() -> None:
+    with pytest.raises(TrainingError, match="two checkpoints or more"):
+        average([tiny.adapted_checkpoint()], [1.0])
+
+
 def test_the_command_writes_what_it_is_made_of_and_spares_the_runs_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -132,6 +132,8 @@ def read_manifest(path: Path, width: int, height: int) -> list[Source]:
         raise TrainingError(f"{path}: not a manifest: {where}: {first['msg']}.") from error
     except NO_JSON as error:
         raise TrainingError(f"{path}: not JSON ({error}).") from error
+    if not entries:
+        raise TrainingError(f"{path}: lists no source.")
     names = [entry.name for entry in entries]
     if twice := {name for name in names if names.count(name) > 1}:
         raise TrainingError(f"{path}: has several sources called {', '.join(sorted(twice))}.")

@@ -93,6 +93,7 @@ def without(key: str) -> Callable[[Entries], Entries]:
         (lambda e: [e[0] | {"K": [0, 1, 1, 1]}], "greater than 0"),
         (lambda e: [e[0] | {"pairs": [["no.jpg", "no.png"]]}], r"wall names no\.jpg"),
         (lambda e: e + e, "several sources called wall"),
+        (lambda e: [], "lists no source"),
         (lambda e: {"a": e}, "valid list"),
     ],
 )
